@@ -1,0 +1,1 @@
+"""Schedule, cycle, limits and the feed: from collectors to snapshots."""

@@ -1,0 +1,85 @@
+"""What the engine counts about itself and about each collector."""
+
+from __future__ import annotations
+
+from exporter.instruments.meter import CounterCell, GaugeCell, HistogramCell, Meter
+from exporter.model.reason import Drop, Outcome, Reason
+
+# From a plain collector that reads memory up to the longest sensible timeout.
+DURATION_BOUNDS = (1e-5, 5e-5, 1e-4, 5e-4, 1e-3, 5e-3, 0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
+LAG_BOUNDS = (1e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class CollectorCells:
+    """The series of one collector, looked up once."""
+
+    __slots__ = ("drops", "duration", "errors", "last_success", "outcomes", "samples", "up")
+
+    def __init__(self, metrics: EngineMetrics, name: str) -> None:
+        self.duration: HistogramCell = metrics.duration.labels(name)
+        self.up: GaugeCell = metrics.up.labels(name)
+        self.samples: GaugeCell = metrics.samples.labels(name)
+        self.outcomes: dict[Outcome, CounterCell] = {o: metrics.outcomes.labels(name, o) for o in Outcome}
+        self.errors: dict[Reason, CounterCell] = {r: metrics.errors.labels(name, r) for r in Reason}
+        self.drops: dict[Drop, CounterCell] = {d: metrics.drops.labels(name, d) for d in Drop}
+        self.last_success: GaugeCell | None = None
+
+
+class EngineMetrics:
+    """The families, declared once; one object per engine."""
+
+    def __init__(self, meter: Meter) -> None:
+        by = ("collector",)
+        self.cycle = meter.histogram(
+            "collection_duration_seconds", "How long a whole collection cycle took.", DURATION_BOUNDS
+        )
+        self.last = meter.gauge(
+            "collection_last_timestamp_seconds", "When the last collection cycle ended.", unit="seconds"
+        )
+        self.duration = meter.histogram(
+            "collector_duration_seconds", "How long a run of a collector took.", DURATION_BOUNDS, by
+        )
+        self.up = meter.gauge("collector_up", "Whether the last run of a collector did its job.", by)
+        self.outcomes = meter.counter(
+            "collector_outcomes_total", "How the runs of a collector ended.", ("collector", "outcome")
+        )
+        self.errors = meter.counter(
+            "collector_errors_total", "Runs of a collector that did not end well, by reason.", ("collector", "reason")
+        )
+        self.last_success = meter.gauge(
+            "collector_last_success_timestamp_seconds", "When a run of a collector last did its job.", by, "seconds"
+        )
+        self.samples = meter.gauge("collector_samples", "Series a collector has in the current snapshot.", by)
+        self.drops = meter.counter(
+            "samples_dropped_total",
+            "Metrics kept off the page because they were not fit for it.",
+            ("collector", "reason"),
+        )
+        self.series = meter.gauge("snapshot_series", "Series of all collectors in the current snapshot.")
+        self.lag = meter.histogram(
+            "event_loop_lag_seconds", "How much later than asked for the event loop woke up.", LAG_BOUNDS
+        )
+        self.abandoned = meter.gauge("abandoned_calls", "Calls still running although nobody waits for them any more.")
+        self.abandoned.labels()
+
+    def collector(self, name: str) -> CollectorCells:
+        return CollectorCells(self, name)
+
+    def succeeded(self, cells: CollectorCells, name: str, wall: float) -> None:
+        """Notes a success; the series does not exist before the first."""
+        if cells.last_success is None:
+            cells.last_success = self.last_success.labels(name)
+        cells.last_success.set(wall)
+
+    def forget(self, name: str) -> None:
+        """Removes every series of a collector that is gone."""
+        for instrument in (
+            self.duration,
+            self.up,
+            self.outcomes,
+            self.errors,
+            self.last_success,
+            self.samples,
+            self.drops,
+        ):
+            instrument.remove(name)

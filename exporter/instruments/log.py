@@ -1,0 +1,166 @@
+"""Logging: one line per event as logfmt or JSON, never blocking the loop, never telling a secret."""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import json
+import logging
+import logging.handlers
+import queue
+import re
+import sys
+import threading
+from datetime import UTC, datetime
+from typing import Any, TextIO
+from urllib.parse import quote
+
+from exporter.instruments.meter import CounterCell, Meter
+from exporter.model.secret import MASK, live
+
+LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
+_NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn", logging.ERROR: "error"}
+_PLAIN = re.compile(r"[\w.:/@%+,\[\]<>-]+\Z")
+
+# Client libraries put URLs, headers and bodies into their messages: below this level they have nothing to say here.
+_LIBRARIES = ("aiohttp", "asyncio", "kubernetes", "urllib3", "charset_normalizer")
+
+
+def say(logger: logging.Logger, level: int, message: str, **fields: object) -> None:
+    """Logs a constant message with fields, so that lines can be searched and counted by either."""
+    if logger.isEnabledFor(level):
+        logger.log(level, message, extra={"fields": fields})
+
+
+def _level(record: logging.LogRecord) -> str:
+    return _NAMES.get(record.levelno, "error" if record.levelno > logging.ERROR else "info")
+
+
+def _pairs(record: logging.LogRecord) -> dict[str, object]:
+    stamp = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    pairs: dict[str, object] = {"ts": stamp, "level": _level(record), "msg": record.getMessage()}
+    if not record.name.startswith("exporter"):
+        pairs["logger"] = record.name
+    if record.exc_info and record.exc_info[0] is not None:
+        # The class alone: the text of an exception may quote what it choked on.
+        pairs["exception"] = record.exc_info[0].__name__
+    pairs.update(getattr(record, "fields", {}))
+    return pairs
+
+
+class Logfmt(logging.Formatter):
+    """key=value pairs; quoted where a reader would otherwise go astray."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return " ".join(f"{key}={self._value(value)}" for key, value in _pairs(record).items())
+
+    @staticmethod
+    def _value(value: object) -> str:
+        text = value if isinstance(value, str) else str(value)
+        return text if _PLAIN.match(text) else json.dumps(text, ensure_ascii=not text.isprintable())
+
+
+class Json(logging.Formatter):
+    """One JSON object per line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return json.dumps(_pairs(record), default=str)
+
+
+class Redacting(logging.Handler):
+    """Writes lines to a stream, replacing every known secret: a net, whose counter tests require to stay at 0."""
+
+    def __init__(self, stream: TextIO, redactions: CounterCell) -> None:
+        super().__init__()
+        self._stream = stream
+        self._redactions = redactions
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._stream.write(self._redact(self.format(record)) + "\n")
+            self._stream.flush()
+        except (OSError, ValueError):
+            pass  # nowhere left to say it: stderr is closed or full, and the daemon goes on
+
+    def _redact(self, line: str) -> str:
+        for secret in list(live.values()):
+            for form in _forms(secret.reveal()):
+                if form in line:
+                    line = line.replace(form, MASK)
+                    self._redactions.inc()
+        return line
+
+
+def _forms(secret: str) -> list[str]:
+    """How a secret may look in a line. Shorter ones than six characters would blank ordinary words."""
+    if len(secret) < 6:
+        return []
+    raw = secret.encode()
+    encoded = {
+        secret,
+        quote(secret, safe=""),
+        quote(secret),
+        repr(secret)[1:-1],
+        json.dumps(secret)[1:-1],
+        base64.b64encode(raw).decode().rstrip("="),
+        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+    }
+    return sorted(encoded, key=len, reverse=True)
+
+
+class _Counting(logging.Handler):
+    """Counts messages by level."""
+
+    def __init__(self, meter: Meter) -> None:
+        super().__init__()
+        messages = meter.counter("log_messages_total", "Log messages by level.", ("level",))
+        self._cells = {level: messages.labels(name) for level, name in _NAMES.items()}
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._cells.get(record.levelno, self._cells[logging.ERROR]).inc()
+
+
+class _Queue(logging.handlers.QueueHandler):
+    def prepare(self, record: logging.LogRecord) -> Any:
+        return record  # stays in this process: formatting can wait for the writing thread
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is the standard library's
+        """The queue is full: the line is lost, and saying so would need another line."""
+
+
+class Log:
+    """The process's logging: started once, level and format changed on reload, drained at the end."""
+
+    def __init__(self, meter: Meter, stream: TextIO | None = None) -> None:
+        redactions = meter.counter("log_redactions_total", "Secrets the last net before the log had to catch.")
+        self._writer = Redacting(stream or sys.stderr, redactions.labels())
+        # Bounded: with a stuck pipe on the other side lines are lost, not memory.
+        lines: queue.Queue[Any] = queue.Queue(10_000)
+        self._queue = _Queue(lines)
+        self._listener = logging.handlers.QueueListener(lines, self._writer)
+        self._counting = _Counting(meter)
+        self._root = logging.getLogger()
+
+    def start(self, level: str, format: str) -> None:
+        """Takes over the root logger."""
+        self.configure(level, format)
+        self._root.handlers[:] = [self._counting, self._queue]
+        for name in _LIBRARIES:
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._listener.start()
+
+    def configure(self, level: str, format: str) -> None:
+        """Changes level and format while running."""
+        self._writer.setFormatter(Json() if format == "json" else Logfmt())
+        self._root.setLevel(LEVELS[level])
+
+    def stop(self) -> None:
+        """Writes what is still queued, for a second at most: whoever reads the other end may be stuck."""
+        self._root.handlers[:] = []
+        drain = threading.Thread(target=self._drain, daemon=True)
+        drain.start()
+        drain.join(1.0)
+
+    def _drain(self) -> None:
+        with contextlib.suppress(queue.Full):
+            self._listener.stop()

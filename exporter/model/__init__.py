@@ -1,0 +1,1 @@
+"""What is passed around: frozen data, closed sets and the protocols between the stages. No I/O."""
