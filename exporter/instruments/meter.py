@@ -112,9 +112,10 @@ class Instrument(Generic[C]):
         cell = self._cells[key] = self._cell(self._values, at, self.family.bounds)
         return cell
 
-    def remove(self, first: str) -> None:
-        """Forgets every series whose first label has this value. Cells handed out for them count into the void."""
-        gone = [key for key in self._cells if key[0] == first]
+    def remove(self, *first: str) -> None:
+        """Forgets every series whose first label is one of these. Cells handed out for them count into the void."""
+        values = frozenset(first)
+        gone = [key for key in self._cells if key[0] in values]
         for key in gone:
             del self._cells[key]
         if gone:

@@ -1,0 +1,69 @@
+"""From a configuration to the plan of the engine, keeping what did not change."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from exporter.app.settings import Settings
+from exporter.collectors.parts import Parts
+from exporter.config.loader import ConfigError
+from exporter.config.schema import Config
+from exporter.engine.cycle import Plan
+from exporter.engine.limits import Limits
+from exporter.engine.slot import Entry, Off
+from exporter.model.metric import Family
+from exporter.model.target import Target
+from exporter.publishing.policy import AddressPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Assembly:
+    """The collectors a configuration asks for. One is kept over a reload while its key stays the same."""
+
+    plan: Plan = field(default_factory=Plan)
+    keys: Mapping[str, object] = field(default_factory=dict)
+
+    def keeping(self, old: Assembly) -> Assembly:
+        """This assembly with those collectors of the old one that nothing changed for: they keep their state."""
+        running = {entry.collector.name: entry.collector for entry in old.plan.entries}
+        entries = []
+        for entry in self.plan.entries:
+            name = entry.collector.name
+            same = name in running and self.keys[name] == old.keys[name]
+            entries.append(replace(entry, collector=running[name]) if same else entry)
+        return Assembly(replace(self.plan, entries=entries), self.keys)
+
+
+def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Assembly:
+    """Builds what the configuration asks for, touching nothing that runs; raises ConfigError if it does not fit together."""
+    config = settings.config
+    built = settings.catalogue.build(config, parts, daemon)
+    if built.problems:
+        raise ConfigError(built.problems)
+    entries, keys = [], {}
+    for name, collector in built.collectors.items():
+        options = getattr(config.collectors, name)
+        interval, timeout = options.interval or config.cycle.interval, options.timeout or config.cycle.timeout
+        entries.append(Entry(collector, interval, timeout, options.families.include, options.families.exclude))
+        keys[name] = (options, config.metric_prefix, config.cycle.interval)
+    failed = [Off(name, reason, detail) for name, (reason, detail) in built.failed.items()]
+    plan = Plan(
+        entries=entries,
+        off=[*map(Off, built.disabled), *failed],
+        interval=config.cycle.interval,
+        timeout=config.cycle.timeout,
+        limits=Limits(**config.limits.model_dump()),
+    )
+    return Assembly(plan, keys)
+
+
+def targets_of(config: Config) -> list[Target]:
+    """The targets the operator wrote into the configuration."""
+    return [document.to_target("static", "") for document in config.targets.static]
+
+
+def policy_of(config: Config) -> AddressPolicy:
+    """Which addresses may be probed."""
+    policy = config.targets.policy
+    return AddressPolicy(allow=policy.allow_networks, deny=policy.deny_networks)

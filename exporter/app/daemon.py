@@ -1,0 +1,249 @@
+"""The daemon: all stages wired; start, reload and stop in order."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import gc
+import logging
+import os
+import platform
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from exporter import __revision__, __version__
+from exporter.app.assembly import Assembly, assemble, policy_of, targets_of
+from exporter.app.settings import Flags, Settings, differences, settle
+from exporter.collectors.parts import Parts
+from exporter.config.loader import ConfigError
+from exporter.config.schema import Config
+from exporter.config.watch import Watch
+from exporter.engine.clock import SystemClock
+from exporter.engine.engine import Engine
+from exporter.engine.threads import DaemonPool
+from exporter.engine.watchdog import Watchdog
+from exporter.exposition.format import Format
+from exporter.exposition.pages import Pages
+from exporter.instruments.log import Log, say
+from exporter.instruments.meter import Meter
+from exporter.model.problem import Problem, Reloaded
+from exporter.model.snapshot import Snapshot
+from exporter.publishing.directory import TargetDirectory
+from exporter.publishing.policy import AddressPolicy
+from exporter.sources.probe import Prober
+from exporter.sources.tls import TlsOptions
+from exporter.web.server import Server
+from exporter.web.site import Site
+
+_log = logging.getLogger("exporter")
+
+SELF_PREFIX = "platform_exporter_"
+
+# A stop may take ten seconds in all; each step has its share of it.
+STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 9.0
+
+
+class Daemon:
+    """All stages, wired."""
+
+    def __init__(self, flags: Flags, environ: Mapping[str, str]) -> None:
+        self._flags = flags
+        self._environ = environ
+        self._clock = SystemClock()
+        self._meter = Meter(SELF_PREFIX)
+        self._log = Log(self._meter)
+        self._files = DaemonPool("files", 2)
+        self._names = DaemonPool("names", 8)
+        self._calls = DaemonPool("calls", 64)
+        self._paint = DaemonPool("paint", 1)
+        pools = (self._files, self._names, self._calls, self._paint)
+        self.engine = Engine(self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools))
+        self.pages = Pages(self._paint)
+        self._watchdog = Watchdog(self._clock, self.engine.metrics.lag.labels())
+        self._build_info()
+        self._reloaded = self._meter.gauge(
+            "config_last_reload_successful", "Whether the configuration was fine when it was last read."
+        ).labels()
+        self._reloaded_at = self._meter.gauge(
+            "config_last_reload_success_timestamp_seconds", "When a configuration was last taken over.", unit="seconds"
+        ).labels()
+        self._targets = TargetDirectory()
+        self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
+        self._settings = settle(flags, environ)
+        self._server = Server(self._site(self._settings.config))
+        self._assembly = self._assemble(self._settings)
+        self._watch = Watch(self._settings.watched, self._files, self._changed)
+        self._reloading = asyncio.Lock()
+        self._stop = asyncio.Event()
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self.failed = False
+
+    def _build_info(self) -> None:
+        labels = ("version", "revision", "python")
+        info = self._meter.gauge("build_info", "What is running; always 1.", labels)
+        info.labels(__version__, __revision__, platform.python_version()).set(1.0)
+
+    # -- configuration
+
+    def _assemble(self, settings: Settings) -> Assembly:
+        config = settings.config
+        parts = Parts(
+            clock=self._clock,
+            prefix=config.metric_prefix,
+            tick=config.cycle.interval,
+            targets=self._targets,
+            prober=self._prober,
+        )
+        return assemble(settings, parts, self._meter.families)
+
+    async def reload(self, dry_run: bool = False) -> Reloaded:
+        """Reads the configuration again: checks first, then swaps only what changed, or keeps all that runs."""
+        async with self._reloading:
+            try:
+                settings = await self._files(lambda: settle(self._flags, self._environ, self._settings.catalogue))
+                changes = tuple(differences(self._settings.config, settings.config))
+                fixed = [path for path in changes if path.startswith("web.")]
+                if fixed:
+                    message = "cannot change while the daemon runs: restart it"
+                    raise ConfigError(tuple(Problem(message, path) for path in fixed))
+                fresh = self._assemble(settings)
+            except ConfigError as error:
+                if not dry_run:
+                    self._refuse(error.problems)
+                return Reloaded(problems=error.problems)
+            if not dry_run:
+                await self._adopt(settings, fresh, changes)
+            return Reloaded(changes)
+
+    def _refuse(self, problems: Sequence[Problem]) -> None:
+        self._reloaded.set(0.0)
+        for problem in problems:
+            say(_log, logging.ERROR, "configuration refused, the last good one stays", problem=str(problem))
+
+    async def _adopt(self, settings: Settings, fresh: Assembly, changes: Sequence[str]) -> None:
+        if changes or settings.catalogue is not self._settings.catalogue:
+            self._assembly = fresh.keeping(self._assembly)
+            self._log.configure(settings.config.log.level, settings.config.log.format)
+            await self.engine.configure(self._assembly.plan)
+            if self._aim(settings.config):
+                self.engine.request(["health"])
+        self._settings = settings
+        self._watch.follow(settings.watched)
+        self._reloaded.set(1.0)
+        self._reloaded_at.set(self._clock.wall())
+        say(_log, logging.INFO, "configuration reloaded", changed=", ".join(changes) or "nothing")
+
+    def _aim(self, config: Config) -> bool:
+        """Sets what is probed; tells whether that is something new."""
+        self._prober.policy = policy_of(config)
+        return self._targets.replace(targets_of(config))
+
+    async def _changed(self) -> None:
+        await self.reload()
+
+    # -- once
+
+    async def once(self) -> tuple[Snapshot, bytes]:
+        """One cycle of everything, and its page."""
+        config = self._settings.config
+        self._log.start(config.log.level, config.log.format)
+        self._aim(config)
+        plan = self._assembly.plan
+        longest = max([plan.timeout, *(entry.timeout for entry in plan.entries)])
+        self.engine.start(replace(plan, timeout=longest))
+        snapshot = await self.engine.once()
+        page = await self.pages.page(snapshot, Format.TEXT, False)
+        await self._close()
+        return snapshot, page.body
+
+    # -- the daemon
+
+    async def serve(self, started: Callable[[Sequence[str]], None] = lambda addresses: None) -> None:
+        """Runs until a signal says stop. An address that cannot be had raises OSError."""
+        config = self._settings.config
+        self._log.start(config.log.level, config.log.format)
+        self._take_signals()
+        server = self._server
+        await server.start(config.web.listen_addresses)
+        self._aim(config)
+        self._reloaded.set(1.0)
+        self._reloaded_at.set(self._clock.wall())
+        self.engine.start(self._assembly.plan)
+        for work in (self.engine.run(), self._watchdog.run(), self._watch.run(), self._settle_memory()):
+            self._keep(work)
+        path = self._flags.route_prefix + config.web.telemetry_path
+        for address in server.addresses:
+            say(_log, logging.INFO, "listening", address=address, metrics=f"http://{address}{path}")
+        started(server.addresses)
+        await self._stop.wait()
+        say(_log, logging.INFO, "stopping")
+        await server.stop(STOP_SERVER)
+        for task in self._tasks:
+            task.cancel()
+        await self.engine.stop(STOP_WORK)
+        await self._close()
+
+    def _site(self, config: Config) -> Site:
+        return Site(
+            feed=self.engine.feed,
+            pages=self.pages,
+            own=self.engine.own,
+            reload=self.reload,
+            alive=self.engine.alive,
+            clock=self._clock,
+            meter=self._meter,
+            version=__version__,
+            telemetry_path=config.web.telemetry_path,
+            enable_lifecycle=config.web.enable_lifecycle,
+            route_prefix=self._flags.route_prefix,
+            external_url=self._flags.external_url,
+        )
+
+    async def _settle_memory(self) -> None:
+        """After the first snapshot nothing made so far will go away: no collection needs to look at it again."""
+        async for _ in self.engine.feed.subscribe():
+            gc.collect()
+            gc.freeze()
+            return
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # A part of the daemon itself is gone: better to be started anew than to live on without it.
+            say(_log, logging.ERROR, "a part of the daemon failed, stopping", exception=type(error).__name__)
+            self.failed = True
+            self._stop.set()
+
+    def _take_signals(self) -> None:
+        # Plain handlers and not the loop's: they run even while a collector holds the loop.
+        loop = asyncio.get_running_loop()
+
+        def stop(signum: int, frame: object) -> None:
+            if self._stop.is_set():
+                os._exit(0)
+            backstop = threading.Timer(STOP_BY, os._exit, (0,))
+            backstop.daemon = True
+            backstop.start()
+            self._stop.set()
+            loop.call_soon_threadsafe(lambda: None)  # wakes the loop to see it
+
+        def reload(signum: int, frame: object) -> None:
+            loop.call_soon_threadsafe(lambda: self._keep(self._changed()))
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        signal.signal(signal.SIGHUP, reload)
+
+    async def _close(self) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1.0):
+                await self._prober.close()
+        self._log.stop()

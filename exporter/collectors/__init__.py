@@ -1,0 +1,1 @@
+"""One file per collector: from what sources know to samples."""

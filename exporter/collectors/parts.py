@@ -1,0 +1,20 @@
+"""What collectors are built from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from exporter.model.collector import Clock
+from exporter.publishing.directory import TargetDirectory
+from exporter.sources.probe import Prober
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Sources, state and clock, made once by the composition root. `tick` is the interval of cycles in seconds."""
+
+    clock: Clock
+    prefix: str
+    tick: float
+    targets: TargetDirectory
+    prober: Prober

@@ -1,0 +1,1 @@
+"""What an operator writes: the typed schema, the one YAML loader, and watching for change."""

@@ -1,0 +1,132 @@
+"""The one way from a file to a configuration: everything wrong with it is told at once, each with its place.
+
+bytes ─▶ nodes ─▶ plain values ─▶ files named in it ─▶ rules between keys ─▶ typed configuration
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from exporter.config import rules
+from exporter.config.environment import Expansion
+from exporter.config.files import Unreadable, decode, read_bytes
+from exporter.config.messages import explain
+from exporter.config.nodes import Malformed, read
+from exporter.config.problems import ConfigError, Report
+from exporter.config.references import References
+from exporter.config.schema import CollectorOptions, Config, config_model
+from exporter.config.tree import Reading
+from exporter.model.problem import Problem
+
+__all__ = ["ConfigError", "Loaded", "load", "parse", "plugin_names", "schema"]
+
+LARGEST_FILE = 1 << 20
+_EMPTY = "configuration is empty: give at least one key, or no file at all to run on the defaults"
+
+Options = Mapping[str, type[CollectorOptions]]
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A configuration, the file it came from, and every file that makes it different when it changes."""
+
+    config: Config
+    path: Path | None
+    watched: tuple[Path, ...]
+
+
+def load(path: Path | None, options: Options, environ: Mapping[str, str], opaque: Collection[str] = ()) -> Loaded:
+    """Reads a configuration file; no path gives the defaults. Sections of `opaque` collectors are not looked into."""
+    if path is None:
+        return Loaded(config_model(options)(), None, ())
+    try:
+        text = decode(read_bytes(path, LARGEST_FILE))
+    except Unreadable as error:
+        problem = Problem(f"cannot read the configuration: {error}", file=str(path))
+        raise ConfigError([problem], [path]) from None
+    try:
+        loaded = parse(text, str(path), path.parent, options, environ, opaque)
+    except ConfigError as error:
+        raise ConfigError(error.problems, [path, *error.watched]) from None
+    return Loaded(loaded.config, path, (path, *loaded.watched))
+
+
+def parse(
+    text: str,
+    name: str,
+    base: Path,
+    options: Options,
+    environ: Mapping[str, str],
+    opaque: Collection[str] = (),
+) -> Loaded:
+    """Reads a configuration from text. Problems name it `name`; relative paths count from `base`."""
+    report = Report(name)
+    values = _values(text, report, environ)
+    if isinstance(collectors := values.get("collectors"), dict):
+        for hidden in set(opaque) - options.keys():
+            collectors.pop(hidden, None)
+    model = config_model(options)
+    references = References(report, base)
+    references.resolve(model, values)
+    rules.check(values, options, report)
+    config = _validated(model, values, report, references.models)
+    if config is None or report.problems():
+        raise ConfigError(report.problems(), references.watched)
+    return Loaded(config, None, tuple(references.watched))
+
+
+def plugin_names(path: Path | None, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """The names under `plugins`, which must be imported before their options can be judged.
+
+    Lenient: a file that cannot be used names none, and `load` says what is wrong with it.
+    """
+    if path is None:
+        return ()
+    try:
+        values = _values(decode(read_bytes(path, LARGEST_FILE)), Report(str(path)), environ)
+    except (Unreadable, ConfigError):
+        return ()
+    names = values.get("plugins")
+    return tuple(dict.fromkeys(name for name in names if isinstance(name, str))) if isinstance(names, list) else ()
+
+
+def schema(options: Options) -> dict[str, Any]:
+    """The JSON Schema of a configuration file."""
+    # Seen from what would be written: durations are text there, also as defaults.
+    json_schema = config_model(options).model_json_schema(mode="serialization")
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema}
+
+
+def _values(text: str, report: Report, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The plain values of the document, which must be a mapping."""
+    try:
+        root = read(text)
+    except Malformed as error:
+        raise ConfigError([Problem(error.message, "", report.file, error.line, error.column)]) from None
+    if root is None or (root.tag == "null" and not root.quoted):
+        raise ConfigError([Problem(_EMPTY, file=report.file)])
+    values = Reading(report, Expansion(environ)).root(root)
+    if not isinstance(values, dict):
+        if not report.is_broken(()):
+            report.add((), "expected keys with values at the top level")
+        raise ConfigError(report.problems())
+    return values
+
+
+def _validated(
+    model: type[Config], values: dict[str, Any], report: Report, models: dict[tuple[str | int, ...], type[BaseModel]]
+) -> Config | None:
+    try:
+        # As JSON, because strict validation of Python values refuses a list where a tuple is declared.
+        return model.model_validate_json(json.dumps(values))
+    except ValidationError as error:
+        explain(error.errors(include_url=False), report, models)
+    except Exception as error:  # a plugin checks its options with code of its own
+        report.add(("collectors",), f"a check of a plugin's options failed with {type(error).__name__}")
+    return None

@@ -1,0 +1,136 @@
+"""The keys of the configuration, with their types and defaults."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
+
+from exporter.config.secrets import secret_fields
+from exporter.config.types import (
+    Count,
+    Duration,
+    ListenAddresses,
+    LogFormat,
+    LogLevel,
+    MetricPrefix,
+    Names,
+    Network,
+    UrlPath,
+)
+from exporter.publishing.document import TargetDocument
+
+
+class Section(BaseModel):
+    """A mapping of the configuration: unknown keys are errors, and no value is turned into another type."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, protected_namespaces=())
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Adds `x_file` beside every secret `x`: the loader takes it, so editors must offer it."""
+        json_schema = handler.resolve_ref_schema(handler(core))
+        properties = json_schema.get("properties", {})
+        for name in secret_fields(cls):
+            properties.setdefault(f"{name}_file", {"type": "string", "description": f"a file that holds `{name}`"})
+            json_schema["required"] = [key for key in json_schema.get("required", ()) if key != name]
+        return json_schema
+
+
+class FamilyFilter(Section):
+    """Which families of a collector reach the page: globs on the name; an empty `include` takes all."""
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+
+
+class CollectorOptions(Section):
+    """What every collector takes; its own fields come with a subclass."""
+
+    enabled: bool = True
+    interval: Duration | None = None
+    timeout: Duration | None = None
+    families: FamilyFilter = FamilyFilter()
+
+
+class Collectors(Section):
+    """The options of every collector, each under the collector's name."""
+
+
+class Cycle(Section):
+    """The tick, and the time by which a cycle publishes what it has."""
+
+    interval: Duration = 15.0
+    timeout: Duration = 10.0
+
+
+class Policy(Section):
+    """Networks that may, and that must not, be probed."""
+
+    allow_networks: tuple[Network, ...] = ()
+    deny_networks: tuple[Network, ...] = ()
+
+
+class Targets(Section):
+    """Where alerts are published to."""
+
+    static: tuple[TargetDocument, ...] = ()
+    policy: Policy = Policy()
+
+
+class Limits(Section):
+    """What one collector, one page and one label value may take."""
+
+    series_per_collector: Count = 50_000
+    series_total: Count = 200_000
+    label_value_bytes: Count = 1024
+
+
+class Web(Section):
+    """Where and how the daemon answers."""
+
+    listen_addresses: ListenAddresses = ("127.0.0.1:9847",)
+    telemetry_path: UrlPath = "/metrics"
+    enable_lifecycle: bool = False
+
+
+class Log(Section):
+    """What is logged, and how."""
+
+    level: LogLevel = "info"
+    format: LogFormat = "logfmt"
+
+
+class Config(Section):
+    """The whole configuration."""
+
+    metric_prefix: MetricPrefix = "publishing"
+    cycle: Cycle = Cycle()
+    targets: Targets = Targets()
+    collectors: Collectors = Collectors()
+    plugins: Names = ()
+    limits: Limits = Limits()
+    web: Web = Web()
+    log: Log = Log()
+
+
+def config_model(options: Mapping[str, type[CollectorOptions]]) -> type[Config]:
+    """The configuration with one key under `collectors` for each collector."""
+    return _config_model(tuple(options.items()))
+
+
+# Kept, because two configurations compare equal only if they are of the same class: a reload must see what changed.
+@lru_cache(maxsize=8)
+def _config_model(options: tuple[tuple[str, type[CollectorOptions]], ...]) -> type[Config]:
+    fields: dict[str, Any] = {name: (kind, Field(default_factory=kind)) for name, kind in options}
+    collectors = create_model("Collectors", __base__=Collectors, __doc__=Collectors.__doc__, **fields)
+    return create_model(
+        "Config",
+        __base__=Config,
+        __doc__=Config.__doc__,
+        collectors=(collectors, Field(default_factory=collectors)),
+    )

@@ -1,0 +1,1 @@
+"""Snapshot to bytes: text and OpenMetrics, content negotiation, compression, lint."""

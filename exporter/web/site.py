@@ -1,0 +1,31 @@
+"""Everything the web needs from the rest of the daemon, wired once by the composition root."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from exporter.exposition.pages import Pages
+from exporter.instruments.meter import Meter
+from exporter.model.collector import Clock
+from exporter.model.metric import Samples
+from exporter.model.problem import Reloaded
+from exporter.model.snapshot import Feed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Site:
+    """What is served, where, and what a request may set in motion."""
+
+    feed: Feed
+    pages: Pages
+    own: Callable[[], tuple[Samples, ...]]  # what the daemon counts about itself, as it stands now
+    reload: Callable[[bool], Awaitable[Reloaded]]  # True: a dry run
+    alive: Callable[[], bool]
+    clock: Clock
+    meter: Meter
+    version: str
+    telemetry_path: str = "/metrics"
+    enable_lifecycle: bool = False
+    route_prefix: str = ""
+    external_url: str = ""

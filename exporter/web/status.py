@@ -1,0 +1,241 @@
+"""The page for people: what is wrong, how the targets are, how the collectors did. Readable without script."""
+
+from __future__ import annotations
+
+from base64 import b64encode
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import sha256
+from importlib.resources import files
+from typing import NamedTuple
+
+from aiohttp import web
+
+from exporter.model.snapshot import Record, Snapshot
+from exporter.publishing.health import TargetHealth
+from exporter.web.answers import headers
+from exporter.web.figures import NOT_KNOWN, duration, expiry, favicon, icon, moment, rate, word
+from exporter.web.markup import Child, Html, join, tag
+from exporter.web.route import Answer, Route
+from exporter.web.site import Site
+from exporter.web.summary import Level, Summary, record_level, summarise, target_level, targets_of
+
+MEDIA = "text/html; charset=utf-8"
+# Beyond this the page is of no use to a person; those that are left out are the ones that are well.
+SHOWN_TARGETS = 500
+
+_ASSETS = files("exporter.web") / "assets"
+
+
+def _asset(name: str) -> Html:
+    return Html((_ASSETS / name).read_text("utf-8"))
+
+
+def _hash(inline: str) -> str:
+    return f"'sha256-{b64encode(sha256(inline.encode()).digest()).decode()}'"
+
+
+_STYLE, _SCRIPT, _ICONS = _asset("status.css"), _asset("status.js"), _asset("icons.svg")
+_POLICY = "; ".join(
+    [
+        "default-src 'none'",
+        f"style-src {_hash(_STYLE)}",
+        f"script-src {_hash(_SCRIPT)}",
+        "connect-src 'self'",
+        "img-src data:",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    ]
+)
+_HEADERS = headers(MEDIA, Content_Security_Policy=_POLICY)
+
+
+class _Now(NamedTuple):
+    monotonic: float
+    wall: float
+
+
+def routes(site: Site) -> list[Route]:
+    return [
+        Route(
+            path="/",
+            name="status",
+            summary="The status page: what a person on call wants to know at a glance.",
+            handler=_Status(site).serve,
+            answers={200: Answer("the page", (MEDIA,))},
+        )
+    ]
+
+
+class _Status:
+    def __init__(self, site: Site) -> None:
+        self._site = site
+        self._shown: Snapshot | None = None
+        self._second = 0
+        self._page = b""
+
+    async def serve(self, request: web.BaseRequest) -> web.Response:
+        snapshot, clock = self._site.feed.current(), self._site.clock
+        now = _Now(clock.monotonic(), clock.wall())
+        # Every open page asks for this one as soon as there is a new snapshot.
+        if snapshot is not self._shown or int(now.wall) != self._second:
+            self._shown, self._second = snapshot, int(now.wall)
+            self._page = render(self._site, snapshot, now).encode()
+        return web.Response(body=self._page, headers=_HEADERS)
+
+
+def render(site: Site, snapshot: Snapshot | None, now: _Now) -> str:
+    targets = targets_of(snapshot) if snapshot else ()
+    summary = summarise(snapshot, targets, now.monotonic)
+    head = join(
+        tag("meta", charset="utf-8"),
+        tag("title", f"{summary.headline.text} · platform-exporter"),
+        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        tag("meta", name="color-scheme", content="light dark"),
+        tag("link", rel="icon", href=favicon(summary.headline.level)),
+        tag("style", _STYLE),
+    )
+    main = tag(
+        "main",
+        _headline(summary, snapshot, now),
+        None if snapshot is None else join(_collectors(snapshot, now), _targets(targets, now)),
+        data_snapshot=snapshot.id if snapshot else 0,
+        data_now=f"{now.wall:.3f}",
+    )
+    body = tag("body", _ICONS, _masthead(site), main, _footer(site), tag("script", _SCRIPT))
+    return "<!doctype html>\n" + tag("html", tag("head", head), body, lang="en")
+
+
+def _masthead(site: Site) -> Html:
+    link = tag("p", tag("span", class_="dot"), tag("span", "connecting"), id="link", role="status", hidden=True)
+    without = tag("noscript", tag("p", "Reload the page for newer figures.", class_="quiet"))
+    return tag("header", tag("p", tag("b", "platform-exporter"), tag("small", site.version)), link, without)
+
+
+def _footer(site: Site) -> Html:
+    # Relative, so that they hold behind a prefix and a proxy.
+    places = [
+        (site.telemetry_path[1:], "Metrics"),
+        ("openapi.json", "API description"),
+        ("-/healthy", "Health"),
+        ("-/ready", "Readiness"),
+    ]
+    return tag("footer", tag("nav", *[tag("a", name, href=place) for place, name in places], aria_label="More"))
+
+
+def _headline(summary: Summary, snapshot: Snapshot | None, now: _Now) -> Html:
+    others = [tag("li", icon(clause.level), clause.text) for clause in summary.others]
+    return tag(
+        "section",
+        icon(summary.headline.level),
+        tag(
+            "div",
+            tag("h1", summary.headline.text, aria_live="polite"),
+            tag("ul", *others) if others else None,
+            None if snapshot is None else _about(snapshot, now),
+        ),
+        class_=f"headline {word(summary.headline.level)}",
+    )
+
+
+def _about(snapshot: Snapshot, now: _Now) -> Html:
+    took = f" · collected in {duration(snapshot.duration)}"
+    return tag("p", f"Snapshot {snapshot.id} · ", moment(snapshot.wall, now.wall), took, class_="quiet")
+
+
+def _targets(targets: Sequence[TargetHealth], now: _Now) -> Html:
+    if not targets:
+        nothing = tag("p", "No targets are being watched.", class_="empty")
+        return tag("section", tag("h2", "Targets"), nothing, class_="targets")
+    columns = ("Target", "State", "Success rate", "Latency", "Last probe", "Certificate ends")
+    rows = [_target(target, columns, now) for target in targets[:SHOWN_TARGETS]]
+    left_out = len(targets) - len(rows)
+    return tag(
+        "section",
+        tag("h2", "Targets"),
+        _proportions(targets),
+        _table(columns, rows),
+        tag("p", f"{left_out} more are not shown here; all are in the metrics.", class_="empty") if left_out else None,
+        class_="targets",
+    )
+
+
+def _target(target: TargetHealth, columns: Sequence[str], now: _Now) -> Html:
+    level = target_level(target)
+    state = tag("span", icon(level), target.state if target.enabled else "disabled", class_=f"state {word(level)}")
+    cells = (
+        join(state, _why(target, now)),
+        rate(target.success_rate),
+        duration(target.latency),
+        moment(target.last_probe, now.wall),
+        expiry(target.tls_expiry, now.wall),
+    )
+    # On a narrow screen the row becomes a card and a cell says itself what it is.
+    told = [
+        tag("td", cell, data_label=column, class_="none" if cell == NOT_KNOWN else None)
+        for column, cell in zip(columns[1:], cells, strict=True)
+    ]
+    name = join(tag("strong", target.name), tag("small", f"{target.type} · {target.shown}"))
+    return tag("tr", tag("th", name, scope="row"), *told, class_=word(level))
+
+
+def _why(target: TargetHealth, now: _Now) -> Html:
+    parts: list[Child] = []
+    if target.last_reason:
+        status = f" {target.last_status}" if target.last_status else ""
+        parts.append(f"{target.last_reason}{status}")
+    if target.consecutive_failures > 1:
+        parts.append(f"{target.consecutive_failures} times in a row")
+    if target.retry_at is not None and target.retry_at > now.wall:
+        parts.append(join("again ", moment(target.retry_at, now.wall)))
+    between = [part for each in parts for part in (" · ", each)][1:]
+    return tag("small", *between) if between and target.enabled else Html()
+
+
+def _collectors(snapshot: Snapshot, now: _Now) -> Html:
+    records = sorted(snapshot.records.values(), key=record_level)
+    tiles = [_collector(record, now) for record in records]
+    content = tag("ul", *tiles, class_="tiles") if tiles else tag("p", "No collector is enabled.", class_="empty")
+    return tag("section", tag("h2", "Collectors"), content, class_="collectors")
+
+
+def _collector(record: Record, now: _Now) -> Html:
+    level = record_level(record)
+    lines: list[Child] = []
+    if record.started is not None:
+        lines.append(join("took ", duration(record.duration), ", ran ", moment(record.started, now.wall)))
+    # The outcome is told already: a reason of the same word adds nothing.
+    why = ": ".join(part for part in (record.reason, record.detail) if part and part != record.outcome)
+    if why:
+        lines.append(why)
+    if not record.outcome.up and record.last_success is not None:
+        lines.append(join("last success ", moment(record.last_success, now.wall)))
+    state = tag("span", icon(level), record.outcome, class_=f"state {word(level)}")
+    head = tag("p", tag("strong", record.collector), state)
+    return tag("li", head, *[tag("small", line) for line in lines], class_=word(level))
+
+
+def _table(columns: Sequence[str], rows: Iterable[Html]) -> Html:
+    heads = [tag("th", column, scope="col") for column in columns]
+    return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows))
+
+
+def _proportions(targets: Sequence[TargetHealth]) -> Html:
+    count = Counter(map(target_level, targets))
+    words = {
+        Level.BAD: "unhealthy",
+        Level.WARN: "degraded",
+        Level.IDLE: "unknown",
+        Level.OK: "healthy",
+        Level.OFF: "disabled",
+    }
+    shown = [(level, count[level]) for level in Level if count[level]]
+    bars, at = [], 0.0
+    for level, number in shown:
+        width = 100 * number / len(targets)
+        bars.append(tag("rect", x=f"{at:.3f}", width=f"{width:.3f}", height="1", class_=word(level)))
+        at += width
+    legend = [tag("li", icon(level), tag("b", str(number)), f" {words[level]}") for level, number in shown]
+    drawn = tag("svg", *bars, class_="bar", viewBox="0 0 100 1", preserveAspectRatio="none", aria_hidden="true")
+    return tag("div", drawn, tag("ul", *legend, class_="legend"), class_="proportions")

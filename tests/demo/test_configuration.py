@@ -1,0 +1,106 @@
+"""The demo's configuration, seen with the product's own eyes."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import exporter.demo
+from exporter.collectors.health import Health, Options
+from exporter.collectors.parts import Parts
+from exporter.collectors.registry import Catalogue
+from exporter.config.loader import Loaded, parse
+from exporter.demo import configuration, receivers
+from exporter.demo.configuration import Ports
+from exporter.engine.clock import SystemClock
+from exporter.engine.threads import DaemonPool
+from exporter.model.collector import Run
+from exporter.model.metric import Result
+from exporter.publishing.directory import TargetDirectory
+from exporter.publishing.policy import AddressPolicy
+from exporter.sources.probe import Prober
+
+
+def loaded(text: str) -> Loaded:
+    return parse(text, "demo", Path("/"), Catalogue.of([]).options, {})
+
+
+PORTS = Ports(rootly=1, slack=2, revoked=3, pagerduty=4, webhook=5)
+
+
+def test_every_type_of_target_is_there_and_one_is_switched_off() -> None:
+    config = loaded(configuration.config_text(PORTS)).config
+    assert {target.type for target in config.targets.static} == {"rootly", "slack", "pagerduty", "webhook"}
+    assert [target.name for target in config.targets.static if not target.enabled] == ["webhook-staging"]
+
+
+def test_two_rounds_of_probes_fit_into_thirty_seconds() -> None:
+    config = loaded(configuration.config_text(PORTS)).config
+    assert config.cycle.interval + 2 * config.collectors.health.interval <= 30  # type: ignore[attr-defined]
+
+
+def test_the_failing_receiver_fails_long_enough_to_be_found_unhealthy() -> None:
+    options = loaded(configuration.config_text(PORTS)).config.collectors.health  # type: ignore[attr-defined]
+    assert exporter.demo.SCHEDULE.fails > options.interval * options.unhealthy_after
+
+
+def test_a_folder_with_odd_characters_does_not_break_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    odd = tmp_path / '${HOME} "quoted" {0}: #ä' / "ca.pem"
+    odd.parent.mkdir()
+    odd.write_bytes(receivers.CA_FILE.read_bytes())
+    monkeypatch.setattr(configuration, "CA_FILE", odd)
+    config = loaded(configuration.config_text(PORTS)).config
+    assert config.collectors.health.tls.ca_file == odd  # type: ignore[attr-defined]
+
+
+async def test_the_health_collector_finds_each_target_in_its_promised_state(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receivers, "SLOW", 0.3)
+    now = 0.0
+    demo = await exporter.demo.start(lambda: now)
+    try:
+        config = loaded(demo.config_text).config
+        options: Options = config.collectors.health.model_copy(update={"degraded_latency": 0.25})  # type: ignore[attr-defined]
+        targets = TargetDirectory(document.to_target("static", "demo") for document in config.targets.static)
+        prober = Prober(DaemonPool("dns", 2), AddressPolicy(), SystemClock(), options.tls.options())
+        parts = Parts(clock=SystemClock(), prefix="publishing", tick=5.0, targets=targets, prober=prober)
+        assert await states(Health(options, parts)) == {
+            "rootly-incidents": ("healthy", None),
+            "slack-oncall": ("degraded", None),
+            "slack-old-team": ("degraded", "http_status"),
+            "pagerduty-primary": ("healthy", None),
+            "webhook-audit": ("healthy", None),
+            "webhook-staging": ("unknown", None),
+        }
+        now = 25.0
+        assert (await states(Health(options, parts)))["pagerduty-primary"] == ("degraded", "http_status")
+        await prober.close()
+    finally:
+        await demo.stop()
+
+
+async def states(health: Health) -> dict[str, tuple[str, Any]]:
+    result = await health.collect(Run(1, time.monotonic() + 10, time.time()))
+    assert isinstance(result, Result)
+    detail: Any = result.detail
+    return {target.name: (target.state, target.last_reason) for target in detail.targets}
+
+
+async def test_a_demo_that_cannot_start_leaves_nothing_running(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[receivers.Receivers] = []
+
+    def no_certificate() -> None:
+        raise OSError("no certificate")
+
+    class Watched(receivers.Receivers):
+        def __init__(self) -> None:
+            super().__init__()
+            started.append(self)
+
+    monkeypatch.setattr(exporter.demo, "server_tls", no_certificate)
+    monkeypatch.setattr(exporter.demo, "Receivers", Watched)
+    with pytest.raises(OSError, match="no certificate"):
+        await exporter.demo.start()
+    assert vars(started[0])["_runners"] == []

@@ -1,0 +1,1 @@
+"""What tests talk to instead of the world: real sockets, scripted behaviour."""

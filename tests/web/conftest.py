@@ -1,0 +1,219 @@
+"""A site on real sockets, fed with snapshots made by hand."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import aiohttp
+import pytest
+
+from exporter.engine.threads import DaemonPool
+from exporter.exposition.pages import Pages
+from exporter.instruments.meter import Meter
+from exporter.model.metric import Family, Kind, Samples
+from exporter.model.problem import Reloaded
+from exporter.model.reason import Outcome, Reason
+from exporter.model.snapshot import Record, Snapshot
+from exporter.publishing.health import HealthDetail, TargetHealth
+from exporter.publishing.verdict import HealthState
+from exporter.web.server import Server
+from exporter.web.site import Site
+
+WALL = 1_780_000_000.0
+
+STATUS = Family("publishing_health_status", "State of a target.", labels=("target", "type"))
+JOBS = Family("publishing_jobs_processed_total", "Jobs done.", Kind.COUNTER, ("target",))
+
+
+class Feed:
+    """Holds what a test puts into it."""
+
+    def __init__(self) -> None:
+        self._current: Snapshot | None = None
+        self._queues: list[asyncio.Queue[Snapshot]] = []
+
+    def current(self) -> Snapshot | None:
+        return self._current
+
+    def subscribe(self) -> AsyncIterator[Snapshot]:
+        queue: asyncio.Queue[Snapshot] = asyncio.Queue()
+        self._queues.append(queue)
+        return self._follow(queue)
+
+    async def _follow(self, queue: asyncio.Queue[Snapshot]) -> AsyncIterator[Snapshot]:
+        while True:
+            yield await queue.get()
+
+    def publish(self, snapshot: Snapshot) -> None:
+        self._current = snapshot
+        for queue in self._queues:
+            queue.put_nowait(snapshot)
+
+
+@dataclass
+class Clock:
+    """Stands still unless a test moves it."""
+
+    passed: float = 0.0
+
+    def monotonic(self) -> float:
+        return 1000.0 + self.passed
+
+    def wall(self) -> float:
+        return WALL + self.passed
+
+
+@dataclass
+class Running:
+    """A served site and a client for it."""
+
+    feed: Feed
+    clock: Clock
+    meter: Meter
+    server: Server
+    client: aiohttp.ClientSession
+    reloads: list[bool] = field(default_factory=list)
+
+    @property
+    def address(self) -> str:
+        return self.server.addresses[0]
+
+    def url(self, path: str) -> str:
+        return f"http://{self.address}{path}"
+
+    async def get(self, path: str, **more: Any) -> tuple[int, str]:
+        async with self.client.get(self.url(path), **more) as answer:
+            return answer.status, await answer.text()
+
+    def counted(self, name: str = "http_requests_total") -> dict[tuple[str, ...], float]:
+        found = next(samples for samples in self.meter.capture() if samples.family.name == name)
+        return {key: values[0] for key, values in found.rows()}
+
+
+@asynccontextmanager
+async def serving(
+    outcome: Reloaded | Exception | None = None, addresses: Sequence[str] = ("127.0.0.1:0",), **settings: Any
+) -> AsyncIterator[Running]:
+    """Serves a site; `outcome` is what a reload gives."""
+    feed, clock, meter = Feed(), Clock(), Meter()
+    reloads: list[bool] = []
+
+    async def reload(dry_run: bool) -> Reloaded:
+        reloads.append(dry_run)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome or Reloaded()
+
+    site = Site(
+        **{
+            "feed": feed,
+            "pages": Pages(DaemonPool("render", 1)),
+            "own": meter.capture,
+            "reload": reload,
+            "alive": lambda: True,
+            "clock": clock,
+            "meter": meter,
+            "version": "1.2.3",
+            **settings,
+        }
+    )
+    server = Server(site)
+    await server.start(addresses)
+    try:
+        async with aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(20)) as client:
+            yield Running(feed, clock, meter, server, client, reloads)
+    finally:
+        await server.stop(2.0)
+
+
+@pytest.fixture
+async def site() -> AsyncIterator[Running]:
+    async with serving() as running:
+        yield running
+
+
+def target(name: str, state: HealthState = HealthState.HEALTHY, **more: Any) -> TargetHealth:
+    usual: dict[str, Any] = {
+        "type": "webhook",
+        "shown": f"https://{name}.example.org",
+        "enabled": True,
+        "origin": "static",
+        "last_probe": WALL - 12.0,
+        "latency": 0.0342,
+        "success_rate": 100.0,
+    }
+    return TargetHealth(name=name, state=state, **{**usual, **more})
+
+
+def snapshot(number: int = 1, /, **more: Any) -> Snapshot:
+    """A good one: two collectors, two targets."""
+    usual = Snapshot(
+        id=number,
+        wall=WALL - 4.0,
+        monotonic=996.0,
+        duration=0.0123,
+        expires=1041.0,
+        samples={
+            "health": (Samples.of(STATUS, {("ops-slack", "slack"): 1.0, ("on-call", "pagerduty"): 1.0}),),
+            "queue": (Samples.of(JOBS, {("ops-slack",): 17.0}),),
+        },
+        records={
+            "health": Record("health", Outcome.OK, None, "", WALL - 4.1, 0.0121, WALL - 4.0),
+            "queue": Record("queue", Outcome.OK, None, "", WALL - 4.1, 0.0008, WALL - 4.0),
+        },
+        details={"health": HealthDetail((target("ops-slack", type="slack"), target("on-call", type="pagerduty")))},
+        own=(),
+    )
+    return replace(usual, **more)
+
+
+def trouble(number: int = 1, /) -> Snapshot:
+    """Some of everything that can be wrong."""
+    day = 86400.0
+    targets = (
+        target("ops-slack", type="slack", shown="https://hooks.slack.com", tls_expiry=WALL + 63 * day),
+        target(
+            "on-call",
+            HealthState.UNHEALTHY,
+            type="pagerduty",
+            shown="https://events.pagerduty.com",
+            last_reason=Reason.TIMEOUT,
+            consecutive_failures=7,
+            latency=5.0,
+            success_rate=41.7,
+        ),
+        target(
+            "audit-webhook",
+            HealthState.DEGRADED,
+            last_reason=Reason.RATE_LIMITED,
+            last_status=429,
+            retry_at=WALL + 240.0,
+            success_rate=96.2,
+            tls_expiry=WALL + 6 * day,
+            shown="https://audit.internal.example.org:8443",
+        ),
+        target("rootly-prod", type="rootly", shown="https://webhooks.rootly.com", success_rate=99.8, latency=0.812),
+        target("new-team", HealthState.UNKNOWN, last_probe=None, latency=None, success_rate=None),
+        target("old-team", HealthState.UNKNOWN, enabled=False, last_probe=None, latency=None, success_rate=None),
+        target(
+            "legacy-receiver",
+            HealthState.UNHEALTHY,
+            last_reason=Reason.TLS,
+            consecutive_failures=2881,
+            success_rate=0.0,
+            latency=None,
+            tls_expiry=WALL - 2 * day,
+        ),
+    )
+    records = {
+        "health": Record("health", Outcome.OK, None, "", WALL - 4.1, 5.02, WALL - 4.0),
+        "discovery": Record("discovery", Outcome.NODATA, None, "", WALL - 4.1, 0.00004, WALL - 4.0),
+        "queue": Record("queue", Outcome.TIMEOUT, Reason.TIMEOUT, "alert-history", WALL - 14.0, 10.0, WALL - 740.0),
+        "publishers": Record("publishers", Outcome.PARTIAL, Reason.PARTIAL, "1 of 3 replicas", WALL - 4, 0.2, WALL - 4),
+        "usage": Record("usage", Outcome.DISABLED),
+    }
+    return snapshot(number, records=records, details={"health": HealthDetail(targets)})
