@@ -39,6 +39,15 @@ examples:
 """
 
 
+_COMMANDS = {
+    "serve": "run the daemon (the default command)",
+    "demo": "run the daemon on a bundled set of alert receivers, to try it",
+    "once": "run one collection and print the metrics",
+    "check-config": "list every mistake in configuration files",
+    "config-schema": "print the JSON Schema of the configuration",
+}
+
+
 class _Usage(Exception):
     """A command line that cannot be understood."""
 
@@ -62,7 +71,7 @@ def run(argv: Sequence[str]) -> int:
     if not arguments or (arguments[0] not in commands and arguments[0] not in ("-h", "--help", "--version")):
         arguments.insert(0, "serve")
     try:
-        options = _parser(commands).parse_args(_collector_flags(arguments))
+        options = _parser().parse_args(_collector_flags(arguments))
         return commands[options.command](options)
     except _Usage as error:
         print(error, file=sys.stderr)
@@ -93,7 +102,7 @@ def _collector_flags(arguments: list[str]) -> list[str]:
     return result
 
 
-def _parser(commands: Sequence[str] | dict[str, Callable[[argparse.Namespace], int]]) -> argparse.ArgumentParser:
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="platform-exporter",
         description="Tells a platform team whether its alerts really get out and who really uses its services.",
@@ -104,23 +113,16 @@ def _parser(commands: Sequence[str] | dict[str, Callable[[argparse.Namespace], i
     version = f"platform-exporter {__version__} (python {platform.python_version()})"
     parser.add_argument("--version", action="version", version=version)
     subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", parser_class=_Parser)
-    helps = {
-        "serve": "run the daemon (the default command)",
-        "demo": "run the daemon on a bundled set of alert receivers, to try it",
-        "once": "run one collection and print the metrics",
-        "check-config": "list every mistake in configuration files",
-        "config-schema": "print the JSON Schema of the configuration",
-    }
     added = {
         name: subparsers.add_parser(
             name,
-            help=helps[name],
-            description=helps[name][0].upper() + helps[name][1:] + ".",
+            help=text,
+            description=text[0].upper() + text[1:] + ".",
             epilog=_EPILOG if name == "serve" else None,
             formatter_class=argparse.RawDescriptionHelpFormatter,
             allow_abbrev=False,
         )
-        for name in commands
+        for name, text in _COMMANDS.items()
     }
     for name in ("serve", "once"):
         _file_flag(added[name])
@@ -241,6 +243,7 @@ def _welcome(addresses: Sequence[str]) -> None:
 
 def _once(options: argparse.Namespace) -> int:
     _default_signals()
+
     async def once() -> tuple[Snapshot, bytes]:
         return await Daemon(_flags(options), os.environ).once()
 

@@ -6,15 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from exporter.app.settings import Settings
+from exporter.collectors.health import Options as HealthOptions
 from exporter.collectors.parts import Parts
 from exporter.config.loader import ConfigError
 from exporter.config.schema import Config
 from exporter.engine.cycle import Plan
 from exporter.engine.limits import Limits
 from exporter.engine.slot import Entry, Off
+from exporter.model.errors import Failure
 from exporter.model.metric import Family
+from exporter.model.problem import Problem
 from exporter.model.target import Target
 from exporter.publishing.policy import AddressPolicy
+from exporter.sources.tls import TlsOptions
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +40,12 @@ class Assembly:
 
 
 def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Assembly:
-    """Builds what the configuration asks for, touching nothing that runs; raises ConfigError if it does not fit together."""
+    """Builds what the configuration asks for, touching nothing that runs; raises ConfigError if it does not fit."""
     config = settings.config
+    try:
+        tls_of(config).context()
+    except Failure as failure:
+        raise ConfigError([Problem(failure.detail, "collectors.health.tls")]) from None
     built = settings.catalogue.build(config, parts, daemon)
     if built.problems:
         raise ConfigError(built.problems)
@@ -67,3 +75,9 @@ def policy_of(config: Config) -> AddressPolicy:
     """Which addresses may be probed."""
     policy = config.targets.policy
     return AddressPolicy(allow=policy.allow_networks, deny=policy.deny_networks)
+
+
+def tls_of(config: Config) -> TlsOptions:
+    """How targets are verified."""
+    health: HealthOptions = config.collectors.health  # type: ignore[attr-defined]  # fields are made at load time
+    return health.tls.options()

@@ -15,7 +15,7 @@ from dataclasses import replace
 from typing import Any
 
 from exporter import __revision__, __version__
-from exporter.app.assembly import Assembly, assemble, policy_of, targets_of
+from exporter.app.assembly import Assembly, assemble, policy_of, targets_of, tls_of
 from exporter.app.settings import Flags, Settings, differences, settle
 from exporter.collectors.parts import Parts
 from exporter.config.loader import ConfigError
@@ -72,13 +72,17 @@ class Daemon:
         ).labels()
         self._targets = TargetDirectory()
         self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
+        # Noted before it is read: a change in between would otherwise never be seen.
+        self._watch = Watch([flags.config_file] if flags.config_file else [], self._files, self._changed)
+        self._watch.note()
         self._settings = settle(flags, environ)
+        self._watch.follow(self._settings.watched)
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
-        self._watch = Watch(self._settings.watched, self._files, self._changed)
         self._reloading = asyncio.Lock()
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._backstop = threading.Timer(STOP_BY, os._exit, (0,))
         self.failed = False
 
     def _build_info(self) -> None:
@@ -128,8 +132,8 @@ class Daemon:
             self._assembly = fresh.keeping(self._assembly)
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
-            if self._aim(settings.config):
-                self.engine.request(["health"])
+        if self._aim(settings.config):
+            self.engine.request(["health"])
         self._settings = settings
         self._watch.follow(settings.watched)
         self._reloaded.set(1.0)
@@ -139,6 +143,7 @@ class Daemon:
     def _aim(self, config: Config) -> bool:
         """Sets what is probed; tells whether that is something new."""
         self._prober.policy = policy_of(config)
+        self._prober.tls = tls_of(config)
         return self._targets.replace(targets_of(config))
 
     async def _changed(self) -> None:
@@ -165,9 +170,9 @@ class Daemon:
         """Runs until a signal says stop. An address that cannot be had raises OSError."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
-        self._take_signals()
         server = self._server
         await server.start(config.web.listen_addresses)
+        self._take_signals()
         self._aim(config)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
@@ -185,6 +190,7 @@ class Daemon:
             task.cancel()
         await self.engine.stop(STOP_WORK)
         await self._close()
+        self._backstop.cancel()
 
     def _site(self, config: Config) -> Site:
         return Site(
@@ -229,9 +235,9 @@ class Daemon:
         def stop(signum: int, frame: object) -> None:
             if self._stop.is_set():
                 os._exit(0)
-            backstop = threading.Timer(STOP_BY, os._exit, (0,))
-            backstop.daemon = True
-            backstop.start()
+            # Whatever the steps of a stop run into, the process is gone in time.
+            self._backstop.daemon = True
+            self._backstop.start()
             self._stop.set()
             loop.call_soon_threadsafe(lambda: None)  # wakes the loop to see it
 

@@ -7,11 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel
-
 from exporter.collectors.registry import Catalogue
 from exporter.config.loader import ConfigError, load, parse, plugin_names
-from exporter.config.schema import Config
+from exporter.config.schema import Config, Section
 from exporter.model.problem import Problem
 
 
@@ -44,11 +42,10 @@ class Settings:
 def settle(flags: Flags, environ: Mapping[str, str], known: Catalogue | None = None) -> Settings:
     """Reads and checks everything without touching anything that runs; raises ConfigError with all problems.
 
-    `known` is reused while the configuration names the same plugins: loading one again would reset it.
+    Plugins that are in `known` are not loaded again: that would reset them.
     """
     names = plugin_names(flags.config_file, environ) if flags.config_text is None else ()
-    if known is None or set(names) != {*known.outside, *known.failed}:
-        known = Catalogue.of(names)
+    known = Catalogue.of(names, known)
     if flags.config_text is None:
         loaded = load(flags.config_file, known.options, environ, opaque=known.failed.keys())
     else:
@@ -75,7 +72,7 @@ def _with_flags(config: Config, flags: Flags) -> Config:
     return _changed(config, web=web, log=log, collectors=_changed(config.collectors, **collectors))
 
 
-M = TypeVar("M", bound=BaseModel)
+M = TypeVar("M", bound=Section)
 
 
 def _changed(model: M, **values: Any) -> M:
@@ -84,7 +81,7 @@ def _changed(model: M, **values: Any) -> M:
 
 def differences(old: object, new: object, path: str = "") -> Iterator[str]:
     """The paths at which two configurations differ; never the values, which may be secret."""
-    if isinstance(old, BaseModel) and isinstance(new, BaseModel):
+    if isinstance(old, Section) and isinstance(new, Section):
         for name in dict.fromkeys((*type(old).model_fields, *type(new).model_fields)):
             below = f"{path}.{name}" if path else name
             yield from differences(getattr(old, name, None), getattr(new, name, None), below)

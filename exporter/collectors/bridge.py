@@ -6,7 +6,7 @@ engine drops and counts; what is no metric at all is skipped, and the run then e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -22,7 +22,7 @@ from exporter.model.metric import Family, Kind, Result, Samples
 from exporter.model.reason import Reason
 
 SAMPLE_CAP = 1_000_000  # ends an endless generator; far above any series budget
-FAMILY_CAP = 10_000  # declarations are remembered, so there must be an end to them
+FAMILY_CAP = 10_000
 LABEL_CAP = 64  # a new label name in every sample would make each row as wide as there are rows
 HELP_CAP = 1_000
 
@@ -99,12 +99,9 @@ class _Table:
     def samples(self, family: Family) -> Samples:
         """The rows under a declaration. To Prometheus an absent label is an empty one."""
         names, width, flatten = family.labels, family.width, _FLATTEN.get(family.kind, _scalar)
-        known = frozenset(names)
         keys, values = [], list[Any]()
         for labels, content in self.rows:
-            key = tuple([labels.get(name, "") for name in names])
-            # A key that is too long is counted as a bad label: here it stands for one the declaration lacks.
-            keys.append(key if labels.keys() <= known else (*key, ""))
+            keys.append(tuple([labels.get(name, "") for name in names]))
             numbers = () if content is None else flatten(content, family.bounds)
             values.extend(numbers if len(numbers) == width else (None,) * width)
         return Samples(family, tuple(keys), tuple(values))
@@ -190,9 +187,6 @@ class _Tables:
         self.skipped = 0
         self._tables: dict[tuple[str, Kind], _Table] = {}
 
-    def __iter__(self) -> Iterator[_Table]:
-        return iter(self._tables.values())
-
     def add(self, foreign: Any, tick: Callable[[], None]) -> None:
         """Adds a metric of the library; `tick` is called for each sample and may raise to put an end to it."""
         metric = _Metric.of(foreign)
@@ -230,12 +224,22 @@ class _Tables:
             table = self._tables[name, kind] = _Table(name, metric.help, kind, metric.unit)
         return table
 
+    def result(self) -> Result:
+        """The samples of every family of which at least one metric is whole."""
+        samples = []
+        for table in self._tables.values():
+            family = table.family()
+            if family is None:
+                self.skipped += len(table.rows)
+            else:
+                samples.append(table.samples(family))
+        return Result(tuple(samples))
+
 
 class Bridge:
     """A prometheus_client collector behind our contract; the engine runs it on a thread.
 
     Its families are known only from what it yields: a `describe()` of the library says names and types but no labels.
-    What a family looked like when first seen is what it stays, as everywhere else.
     """
 
     blocking = True
@@ -245,7 +249,6 @@ class Bridge:
         self.name = name
         self._foreign = foreign
         self._monotonic = monotonic
-        self._known: dict[str, Family] = {}
 
     def collect(self, run: Run) -> Result:
         """One pass over what the foreign collector yields; whatever it raises is the engine's to judge."""
@@ -253,8 +256,8 @@ class Bridge:
         try:
             self._fill(tables, run.deadline)
         except Failure as stopped:
-            raise Partial(self._result(tables), stopped.reason, stopped.detail) from None
-        result = self._result(tables)
+            raise Partial(tables.result(), stopped.reason, stopped.detail) from None
+        result = tables.result()
         if tables.skipped:
             raise Partial(result, Reason.PARTIAL, f"{tables.skipped} times it yielded what is no metric")
         return result
@@ -283,17 +286,3 @@ class Bridge:
         finally:
             with suppress(Exception):
                 metrics.close()  # type: ignore[attr-defined]  # a generator's; others have none
-
-    def _result(self, tables: _Tables) -> Result:
-        samples = []
-        for table in tables:
-            family = self._known.get(table.name)
-            if family is None or family.kind is not table.kind:
-                family = table.family()
-            if family is None:
-                tables.skipped += len(table.rows)
-                continue
-            if len(self._known) < FAMILY_CAP:
-                self._known.setdefault(table.name, family)
-            samples.append(table.samples(family))
-        return Result(tuple(samples))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Annotated, Literal
@@ -218,7 +219,7 @@ class Health:
             name: self._states.get(name) or TargetState(target, self._rules) for name, target in wanted.items()
         }
 
-    def _pick(self, now: float) -> list[TargetState]:
+    def _pick(self, now: float) -> deque[TargetState]:
         """The targets to probe at this tick, those that have waited longest first: none is starved by the others."""
         if isnan(self._epoch):
             self._epoch = now
@@ -227,26 +228,23 @@ class Health:
             for name, state in self._states.items()
             if self._slots.is_due(self._due[name], now) and not state.held_off(now)
         ]
-        return [self._states[name] for name in sorted(due, key=self._due.__getitem__)]
+        return deque(self._states[name] for name in sorted(due, key=self._due.__getitem__))
 
-    async def _probe_all(self, due: list[TargetState], deadline: float) -> None:
+    async def _probe_all(self, due: deque[TargetState], deadline: float) -> None:
         begin = self._parts.clock.monotonic()
-        left = deadline - begin
-        if not due or left <= 0:
-            return
+        end = deadline - min(_RESERVE, (deadline - begin) / 10)
         workers = min(self._options.concurrency, len(due))
-        rounds = -(-len(due) // workers)
-        # If all of them hang, the last still gets its turn, and its result is in before the run is cut off.
-        timeout = min(self._options.probe_timeout, (left - min(_RESERVE, left / 10)) / rounds)
-        queue = iter(due)
         async with asyncio.TaskGroup() as group:
             for _ in range(workers):
-                group.create_task(self._work(queue, begin, timeout))
+                group.create_task(self._work(due, workers, begin, end))
 
-    async def _work(self, queue: Iterator[TargetState], begin: float, timeout: float) -> None:
-        for state in queue:
+    async def _work(self, due: deque[TargetState], workers: int, begin: float, end: float) -> None:
+        while due and (left := end - self._parts.clock.monotonic()) > 0:
+            # If all of them hang, the last still gets its turn, and its result is in before the run is cut off.
+            rounds = -(-len(due) // workers)
+            state = due.popleft()
             name = state.target.name
-            seen = await self._probe(state.target, timeout)
+            seen = await self._probe(state.target, min(self._options.probe_timeout, left / rounds))
             state.observe(seen)
             self._meters.count(name, seen)
             # From the tick, not from the end of the probe: a slow answer would skip a slot that is near.

@@ -150,11 +150,13 @@ class Catalogue:
     failed: Failures = field(default_factory=dict)
 
     @classmethod
-    def of(cls, names: Iterable[str]) -> Catalogue:
-        """The built-in collectors and the named plugins."""
+    def of(cls, names: Iterable[str], earlier: Catalogue | None = None) -> Catalogue:
+        """The built-in collectors and the named plugins; those loaded earlier are kept, as loading would reset them."""
         own = builtin()
-        outside, failed = plugins(names, own)
-        return cls(own, outside, failed)
+        kept = earlier.outside if earlier else {}
+        names = tuple(dict.fromkeys(names))
+        fresh, failed = plugins([name for name in names if name not in kept], own)
+        return cls(own, {name: module for name in names if (module := fresh.get(name) or kept.get(name))}, failed)
 
     @property
     def options(self) -> dict[str, type[CollectorOptions]]:

@@ -82,9 +82,7 @@ def _known_parts(location: Path, report: Report, *, missing: bool) -> Iterator[s
 
 
 def _unknown_key(path: Path, model: type[BaseModel] | None) -> str:
-    known: list[str] = []
-    if model is not None:
-        known = [*model.model_fields, *(f"{name}_file" for name in secret_fields(model))]
+    known = (*model.model_fields, *(f"{name}_file" for name in secret_fields(model))) if model else ()
     return "unknown key" + _guess(path[-1], known)
 
 

@@ -23,6 +23,10 @@ _STANDARD = "tag:yaml.org,2002:"
 _FORBIDDEN_CHARACTER = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
+# What the parser was at when it failed far from where the mistake is: a quote that is never closed ends with the file.
+_FROM_ITS_START = ("simple key", "quoted scalar")
+
+
 class Malformed(Exception):
     """The text cannot be read as one bounded YAML document. Positions count from 1."""
 
@@ -65,13 +69,11 @@ def read(text: str) -> Node | None:
         raise Malformed("a character that YAML does not allow", line, bad.start() - before.rfind("\n"))
     try:
         return _Builder(yaml.parse(text, Loader=_Loader)).document()
-    except yaml.MarkedYAMLError as error:
-        begins = str(error.context).endswith(("simple key", "quoted scalar"))
-        mark = error.context_mark if begins else error.problem_mark
+    except yaml.YAMLError as error:
+        context = str(getattr(error, "context", ""))
+        mark = getattr(error, "context_mark" if context.endswith(_FROM_ITS_START) else "problem_mark", None)
         line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        raise Malformed(_syntax(error, text, line, column), line, column) from None
-    except yaml.YAMLError:
-        raise Malformed("not valid YAML", 1, 1) from None
+        raise Malformed(_syntax(str(getattr(error, "problem", "")), text, line, column), line, column) from None
 
 
 class _Builder:
@@ -189,13 +191,13 @@ _SYNTAX = (
 )
 
 
-def _syntax(error: yaml.MarkedYAMLError, text: str, line: int, column: int) -> str:
+def _syntax(problem: str, text: str, line: int, column: int) -> str:
     rows = text.splitlines()
     here = rows[line - 1][column - 1 : column] if line <= len(rows) else ""
-    problem = str(error.problem)
     if "cannot start any token" in problem:
         return "a tab: indent with spaces" if here == "\t" else "a value begins with @, ` or %: put quotes around it"
     for fragment, message in _SYNTAX:
         if fragment in problem:
-            return message
+            unquoted = fragment.startswith("',' or") and "${" in "".join(rows[max(0, line - 2) : line])
+            return f"{message}; ${{…}} inside brackets or braces needs quotes" if unquoted else message
     return "not valid YAML"

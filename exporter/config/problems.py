@@ -114,8 +114,6 @@ class Report:
         known = path
         while known and known not in self.places:
             known = known[:-1]
-        place = self.places.get(known)
-        if place is None:
-            return (1, 1) if self.places else (0, 0)
+        place = self.places[known]
         # What is missing inside a mapping is told at the mapping's key: its first value may stand lines below.
         return (place.key_line, place.key_column) if key or known != path else (place.line, place.column)

@@ -112,11 +112,10 @@ class References:
     def _existing(self, named: str, here: Path) -> FilePath:
         file = self._locate(named)
         self.watched[file] = None
-        if not self._report.is_broken(here):
-            try:
-                require(file)
-            except Unreadable as error:
-                self._report.broken(here, f"cannot read {_shown(named, file)}: {error}")
+        try:
+            require(file)
+        except Unreadable as error:
+            self._report.broken(here, f"cannot read {_shown(named, file)}: {error}")
         return file
 
     def _locate(self, named: str) -> FilePath:

@@ -100,7 +100,7 @@ class Reading:
         expanded, complaints = self._expansion.expand(text)
         for complaint in complaints:
             self._report.broken(path, complaint)
-        return expanded
+        return None if complaints else expanded
 
 
 def _complaint(node: Node, text: str) -> str:

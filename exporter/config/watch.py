@@ -58,6 +58,10 @@ class Watch:
         self._paths = tuple(dict.fromkeys(paths))
         self._followed.set()
 
+    def note(self) -> None:
+        """As `prime`, before there is a loop to wait on."""
+        self._remember(_fingerprints(self._paths))
+
     async def prime(self) -> None:
         """Takes note of files not seen so far. Awaited before a file is loaded, no change after that is missed."""
         paths = self._paths

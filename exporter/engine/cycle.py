@@ -7,18 +7,18 @@ waits gets a task of its own. Whatever it raises, however late it comes, it cann
 from __future__ import annotations
 
 import asyncio
-import traceback
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Iterable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from math import inf
 from typing import TYPE_CHECKING, cast
 
 from exporter.engine.journal import Journal
-from exporter.engine.limits import NOTHING, Limits, Merge
+from exporter.engine.limits import NOTHING, Limits, Merge, Merged, series_of
 from exporter.engine.metrics import EngineMetrics
 from exporter.engine.slot import Attempt, Entry, Off, Slot
-from exporter.model.collector import Clock, Collector, Derived, Offload, Run
-from exporter.model.errors import Backoff, Failure, NoData, Partial
+from exporter.engine.verdict import HUNG, LATE, OK, OVERRUN, Verdict, judge, unforeseen
+from exporter.model.collector import Clock, Derived, Offload, Run
+from exporter.model.errors import Failure
 from exporter.model.metric import Result
 from exporter.model.reason import Outcome, Reason
 from exporter.model.snapshot import Record, Snapshot
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 # Cycles may stop for this many intervals before their last page is worse than none.
 STALE_INTERVALS = 3
+_new = tuple.__new__
+# Starts this close to each other are one, and share a deadline.
+TOGETHER = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +57,11 @@ class Cycle:
         self._plan = Plan()
         self._merge = Merge(self._plan.limits)
         self._slots: dict[str, Slot] = {}
+        self._derived: list[Slot] = []
+        self._off: dict[str, Record] = {}
+        self._short: set[str] = set()  # those who lost series when all were brought together
         self._running: dict[str, Slot] = {}  # everything with a task whose result is still wanted
-        self._stuck: set[asyncio.Task[None]] = set()  # given up, but not ended: kept from the garbage collector
+        self._stuck: dict[str, Attempt] = {}  # given up, but not ended: while it lasts no other run may begin
         self._awaited: set[str] = set()  # what this cycle still waits for
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -65,43 +71,46 @@ class Cycle:
     def metrics(self) -> EngineMetrics:
         return self._metrics
 
-    def configure(self, plan: Plan) -> None:
-        """Takes a new plan. A collector object that is in the old one too keeps its state; others start anew."""
-        old = self._slots
-        self._slots = {}
-        for entry in plan.entries:
-            name = entry.collector.name
-            slot = old.get(name)
-            if slot is not None and slot.entry.collector is entry.collector:
-                slot.configure(entry, plan.limits)
-                self._slots[name] = old.pop(name)
-        # The series of those that go are removed before one of the same name starts at 0.
-        for name, slot in old.items():
-            self._give_up(slot)
-            self._forget(name)
-        for name in {off.name for off in self._plan.off} - {off.name for off in plan.off}:
-            self._forget(name)
-        kept = self._slots
-        self._slots = {
-            entry.collector.name: kept.get(entry.collector.name)
-            or Slot(entry, plan.limits, self._metrics.collector(entry.collector.name))
-            for entry in plan.entries
+    # -- the plan
+
+    def configure(self, plan: Plan) -> list[str]:
+        """Takes a new plan and names those that start anew. A collector object of the old plan keeps its state."""
+        # All that asks something of a plugin comes first: what it raises must leave the old plan in force.
+        slots = {entry.collector.name: Slot(entry, plan.limits, self._offload) for entry in plan.entries}
+        old, self._slots = self._slots, slots
+        kept = {
+            name for name, slot in slots.items() if name in old and old[name].entry.collector is slot.entry.collector
         }
-        for off in set(plan.off) - set(self._plan.off):
-            self._switch_off(off)
-        self._merge = Merge(plan.limits)
+        gone = [name for name in old if name not in kept]
+        for name in gone:
+            self._give_up(old[name])
+        # The series of those that go are removed before one of the same name starts at 0.
+        self._forget([*gone, *(off.name for off in self._plan.off if off not in plan.off)])
+        for name, slot in slots.items():
+            if name in kept:
+                old[name].configure(slot.entry, plan.limits)
+                slots[name] = old[name]
+            else:
+                slot.cells = self._metrics.collector(name)
+        for off in plan.off:
+            if off not in self._plan.off and off.reason is not None:
+                self._failed_to_load(off, off.reason)
+        self._derived = [slot for slot in slots.values() if slot.derived]
+        self._off = {off.name: off.record() for off in plan.off}
+        self._merge = Merge(plan.limits, self._meter.families)
         self._plan = plan
+        return [name for name, slot in slots.items() if name not in kept and not slot.derived]
 
-    def _switch_off(self, off: Off) -> None:
-        if off.reason is not None:
-            cells = self._metrics.collector(off.name)
-            cells.outcomes[Outcome.ERROR].inc()
-            cells.errors[off.reason].inc()
-            self._journal.note(off.record())
+    def _failed_to_load(self, off: Off, reason: Reason) -> None:
+        cells = self._metrics.collector(off.name)
+        cells.ended(Outcome.ERROR, reason, False, None, self._clock.wall())
+        cells.counted(0)
+        self._journal.note(off.record())
 
-    def _forget(self, name: str) -> None:
-        self._metrics.forget(name)
-        self._journal.forget(name)
+    def _forget(self, names: Collection[str]) -> None:
+        if names:
+            self._metrics.forget(names)
+            self._journal.forget(names)
 
     def names(self) -> dict[str, float]:
         """What can be scheduled, with the interval of each."""
@@ -112,165 +121,134 @@ class Cycle:
             if not slot.derived
         }
 
-    async def run(self, due: Iterable[str]) -> Snapshot:
-        """One cycle: starts what is due, waits for it no longer than the cycle's timeout, makes the snapshot."""
-        clock = self._clock
-        began, wall = clock.monotonic(), clock.wall()
-        self._number += 1
-        for name in due:
-            slot = self._slots.get(name)
-            if slot is not None:
-                self._start(slot, began, wall)
-        if self._awaited:
-            await self._wait(began + self._plan.timeout)
-        return self._snapshot(began)
-
     # -- starting and ending runs
 
-    def _start(self, slot: Slot, began: float, wall: float) -> None:
-        if slot.attempt is not None:
-            if slot.attempt.given_up:
-                self._settle(slot, slot.attempt, Outcome.ERROR, Failure(Reason.OVERRUN, "an earlier run has not ended"))
-            return
-        collector = cast("Collector", slot.entry.collector)
-        timeout = slot.entry.timeout
-        attempt = Attempt(self._clock.monotonic(), wall, began + timeout)
-        run = Run(self._number, attempt.deadline, wall)
+    async def run(self, due: Iterable[str], latest: float = inf) -> Snapshot:
+        """One cycle: starts what is due, waits for it no longer than the cycle's timeout, makes the snapshot."""
+        began = now = self._clock.monotonic()
+        self._number += 1
+        run, timeout = Run(self._number, began, self._clock.wall()), -1.0
+        for name in due:
+            slot = self._slots.get(name)
+            if slot is None or slot.derived or slot.attempt is not None:
+                continue
+            earlier = self._stuck.get(name)
+            if earlier is not None:
+                self._settle(slot, earlier.wall, now - earlier.started, OVERRUN, None)
+                continue
+            if slot.timeout != timeout or now + timeout - run.deadline > TOGETHER:
+                timeout = slot.timeout
+                run = Run(run.cycle, now + timeout, run.wall)
+            now = self._start(slot, run, now)
+        if self._awaited:
+            await self._wait(now, latest)
+        return self._snapshot(began)
+
+    def _start(self, slot: Slot, run: Run, started: float) -> float:
+        """Starts a run, which is over already if the collector is a plain one; returns the time."""
+        ended, found = OK, None
         try:
-            outcome = self._threaded(collector, run) if slot.blocking else collector.collect(run)
-            if type(outcome) is not Result and isinstance(outcome, Awaitable):
-                slot.attempt = attempt
-                attempt.task = asyncio.get_running_loop().create_task(self._follow(slot, attempt, outcome))
-                self._running[slot.name] = slot
-                self._awaited.add(slot.name)
-                return
+            found = slot.start(run)
+            if type(found) is not Result and isinstance(found, Awaitable):
+                self._attend(slot, Attempt(started, run.wall, run.deadline, found))
+                return self._clock.monotonic()
         except BaseException as error:  # SystemExit and the like from a collector end that run, not the daemon
-            self._ended(slot, attempt, None, error)
-            return
-        self._ended(slot, attempt, outcome, None)
+            ended, found = judge(error)
+        return self._end(slot, run.wall, started, run.deadline, ended, found)
 
-    async def _threaded(self, collector: Collector, run: Run) -> Result:
-        begun = False
+    def _attend(self, slot: Slot, attempt: Attempt) -> None:
+        slot.attempt = attempt
+        self._running[slot.name] = slot
+        self._awaited.add(slot.name)
+        attempt.task = asyncio.get_running_loop().create_task(self._follow(slot, attempt))
 
-        def call() -> Result:
-            nonlocal begun
-            begun = True
-            return cast("Result", collector.collect(run))
-
-        waiting = asyncio.ensure_future(self._offload(call))
+    async def _follow(self, slot: Slot, attempt: Attempt) -> None:
         try:
-            return await asyncio.shield(waiting)
-        except asyncio.CancelledError:
-            if begun:
-                # A thread cannot be stopped: the run lasts until it ends, or a second one would join it.
-                await asyncio.wait([waiting])
-                waiting.exception()
-            else:
-                waiting.cancel()
-            raise
-
-    async def _follow(self, slot: Slot, attempt: Attempt, outcome: Awaitable[Result]) -> None:
-        result, error = None, None
-        try:
-            result = await outcome
-        except BaseException as caught:
-            error = caught
+            ended, found = OK, await attempt.awaitable
+        except BaseException as error:
+            ended, found = judge(error)
         if attempt.given_up:
-            if attempt.task is not None:
-                self._stuck.discard(attempt.task)
-            if slot.attempt is attempt:
-                slot.attempt = None
             return
         slot.attempt = None
-        self._running.pop(slot.name, None)
-        self._ended(slot, attempt, result, error)
+        del self._running[slot.name]
+        self._end(slot, attempt.wall, attempt.started, attempt.deadline, ended, found)
         self._awaited.discard(slot.name)
-        if not self._awaited and self._done is not None and not self._done.done():
-            self._done.set_result(None)
+        self._finish(not self._awaited)
 
-    def _ended(self, slot: Slot, attempt: Attempt, result: Result | None, error: BaseException | None) -> None:
-        if self._clock.monotonic() > attempt.deadline:
-            self._settle(slot, attempt, Outcome.TIMEOUT, Failure(Reason.TIMEOUT, "came after its timeout"))
-        elif error is None:
-            self._settle_result(slot, attempt, Outcome.OK, None, result)
-        elif isinstance(error, Partial):
-            self._settle_result(slot, attempt, Outcome.PARTIAL, Failure(error.reason, error.detail), error.result)
-        elif isinstance(error, NoData):
-            self._settle(slot, attempt, Outcome.NODATA, None)
-        elif isinstance(error, Backoff):
-            self._settle(slot, attempt, Outcome.BACKOFF, error)
-        elif isinstance(error, Failure):
-            outcome = Outcome.TIMEOUT if error.reason is Reason.TIMEOUT else Outcome.ERROR
-            self._settle(slot, attempt, outcome, error)
+    def _end(self, slot: Slot, wall: float, started: float, deadline: float, ended: Verdict, found: object) -> float:
+        """Checks what a run found, unless it came too late; returns the time."""
+        now = self._clock.monotonic()
+        if now > deadline:
+            ended, found = LATE, None
+        elif ended is OK or ended.outcome is Outcome.PARTIAL:
+            try:
+                accepted = slot.intake.accept(found)
+            except Failure as failure:
+                ended, found = judge(failure)
+            except BaseException as error:  # samples of a shape the checks did not foresee
+                ended, found = unforeseen(error), None
+            else:
+                if accepted is not slot.accepted or accepted.drops:
+                    slot.take(accepted)
         else:
-            self._settle(slot, attempt, Outcome.ERROR, Failure(Reason.INTERNAL, _whereabouts(error)))
+            found = None
+        self._settle(slot, wall, now - started, ended, cast("Result | None", found))
+        return now
 
-    def _settle_result(
-        self, slot: Slot, attempt: Attempt, outcome: Outcome, failure: Failure | None, result: object
-    ) -> None:
-        try:
-            if not isinstance(result, Result):
-                raise Failure(Reason.INTERNAL, f"returned {type(result).__name__} instead of a Result")
-            accepted = slot.intake.accept(result)
-        except Failure as error:
-            self._settle(slot, attempt, Outcome.ERROR, error)
-        except Exception as error:  # samples of a shape the checks did not foresee
-            self._settle(slot, attempt, Outcome.ERROR, Failure(Reason.INTERNAL, _whereabouts(error)))
-        else:
-            for reason, count in accepted.drops.items():
-                slot.cells.drops[reason].inc(count)
-            self._settle(slot, attempt, outcome, failure, result)
-            slot.accepted = accepted
-            slot.cells.samples.set(float(accepted.series))
-
-    def _settle(
-        self, slot: Slot, attempt: Attempt, outcome: Outcome, failure: Failure | None, result: Result | None = None
-    ) -> None:
+    def _settle(self, slot: Slot, wall: float, duration: float, ended: Verdict, result: Result | None) -> None:
         """Notes how a run ended. Without a result the collector has no series until it has one again."""
-        cells, earlier = slot.cells, slot.record
-        duration = self._clock.monotonic() - attempt.started
-        if not attempt.given_up:
-            cells.duration.observe(duration)
-        cells.outcomes[outcome].inc()
-        up = outcome.up
-        cells.up.set(1.0 if up else 0.0)
-        last_success = earlier.last_success if earlier is not None else None
-        if up:
-            last_success = self._clock.wall()
-            self._metrics.succeeded(cells, slot.name, last_success)
-        reason, detail = None, ""
-        if failure is not None:
-            reason, detail = failure.reason, failure.detail
-            cells.errors[reason].inc()
-        slot.record = Record(slot.name, outcome, reason, detail, attempt.wall, duration, last_success)
+        outcome, reason, detail, up = ended
         slot.result = result
         if result is None:
-            slot.accepted = NOTHING
-            cells.samples.set(0.0)
-        if not up or (earlier is not None and not earlier.outcome.up):
+            slot.take(NOTHING)
+        at = wall + duration
+        if up:
+            slot.last_success = at
+        slot.cells.ended(outcome, reason, up, None if ended is OVERRUN else duration, at)
+        # Not by its constructor, which costs more than all else that is done here for a plain collector.
+        slot.record = _new(Record, (slot.name, outcome, reason, detail, wall, duration, slot.last_success))
+        if not (up and slot.up):
             self._journal.note(slot.record)
+            slot.up = up
 
     def _give_up(self, slot: Slot) -> None:
         """Stops waiting for a run: it is cancelled, and discarded should it not care."""
         attempt = slot.attempt
-        self._running.pop(slot.name, None)
+        if attempt is None:
+            return
+        slot.attempt = None
+        del self._running[slot.name]
         self._awaited.discard(slot.name)
-        if attempt is not None and attempt.task is not None and not attempt.given_up:
-            attempt.given_up = True
-            self._stuck.add(attempt.task)
-            attempt.task.cancel()
+        attempt.given_up = True
+        self._stuck[slot.name] = attempt
+        attempt.task.add_done_callback(lambda _: self._over(slot.name, attempt))
+        attempt.task.cancel()
+
+    def _over(self, name: str, attempt: Attempt) -> None:
+        del self._stuck[name]
+        if isinstance(attempt.awaitable, Coroutine):
+            attempt.awaitable.close()  # it may have been cancelled before it could begin
 
     # -- the one timer
 
-    async def _wait(self, until: float) -> None:
+    async def _wait(self, now: float, latest: float) -> None:
+        # Time counts from here: a plain collector that held up the start has not eaten into that of the others.
+        for name in self._awaited:
+            slot = self._slots[name]
+            if slot.attempt is not None:
+                slot.attempt.deadline = now + slot.timeout
         self._done = asyncio.get_running_loop().create_future()
-        self._arm(until)
+        self._arm(min(now + self._plan.timeout, latest))
         try:
             await self._done
         finally:
             self._done = None
             self._awaited.clear()
             self._arm(None)
+
+    def _finish(self, over: bool) -> None:
+        if over and self._done is not None and not self._done.done():
+            self._done.set_result(None)
 
     def _arm(self, until: float | None) -> None:
         if self._timer is not None:
@@ -280,70 +258,72 @@ class Cycle:
         if until is not None:
             deadlines.append(until)
         if deadlines:
-            loop = asyncio.get_running_loop()
             delay = max(0.0, min(deadlines) - self._clock.monotonic())
-            self._timer = loop.call_later(delay, self._sweep, until)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._sweep, until)
 
     def _sweep(self, until: float | None) -> None:
-        self._timer = None
         now = self._clock.monotonic()
         for slot in list(self._running.values()):
             attempt = slot.attempt
             if attempt is not None and now >= attempt.deadline:
-                self._settle(slot, attempt, Outcome.TIMEOUT, Failure(Reason.TIMEOUT, "did not end within its timeout"))
                 self._give_up(slot)
+                self._settle(slot, attempt.wall, now - attempt.started, HUNG, None)
         over = until is not None and (now >= until or not self._awaited)
-        if over and self._done is not None and not self._done.done():
-            self._done.set_result(None)
+        self._finish(over)
         self._arm(None if over else until)
 
     # -- the snapshot
 
     def _snapshot(self, began: float) -> Snapshot:
-        self._derive()
-        merged = self._merge({name: slot.accepted for name, slot in self._slots.items()})
-        for name, reason, count in merged.drops:
-            self._slots[name].cells.drops[reason].inc(count)
-        metrics, plan, clock = self._metrics, self._plan, self._clock
-        now, wall = clock.monotonic(), clock.wall()
-        metrics.cycle.labels().observe(now - began)
-        metrics.last.labels().set(wall)
-        metrics.series.labels().set(float(merged.series))
-        metrics.abandoned.labels().set(float(len(self._stuck) + self._abandoned()))
-        records = {name: slot.record for name, slot in self._slots.items() if slot.record is not None}
-        records.update({off.name: off.record() for off in plan.off})
+        for slot in self._derived:
+            self._derive(slot)
+        slots = self._slots.values()
+        merged = self._merge({slot.name: slot.accepted for slot in slots})
+        if merged.drops or self._short:
+            self._count_losses(merged)
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        self._metrics.cycled(now - began, wall, merged.series, len(self._stuck) + self._abandoned())
+        records = {slot.name: slot.record for slot in slots if slot.record is not None}
+        records.update(self._off)
+        results = [(slot.name, slot.result) for slot in slots if slot.result is not None]
         return Snapshot(
             id=self._number,
             wall=wall,
             monotonic=now,
             duration=now - began,
-            expires=now + STALE_INTERVALS * plan.interval,
+            expires=now + STALE_INTERVALS * self._plan.interval,
             samples=merged.samples,
             records=records,
-            details={
-                name: slot.result.detail
-                for name, slot in self._slots.items()
-                if slot.result is not None and slot.result.detail is not None
-            },
+            details={name: result.detail for name, result in results if result.detail is not None},
             own=self._meter.capture(),
         )
 
-    def _derive(self) -> None:
-        derived = [slot for slot in self._slots.values() if slot.derived]
-        if not derived:
-            return
-        results = {name: slot.result for name, slot in self._slots.items() if slot.result and not slot.derived}
-        for slot in derived:
-            now = self._clock.monotonic()
-            attempt = Attempt(now, self._clock.wall(), now + slot.entry.timeout)
-            try:
-                result = cast("Derived", slot.entry.collector).derive(results)
-            except BaseException as error:
-                self._ended(slot, attempt, None, error)
-            else:
-                self._ended(slot, attempt, result, None)
+    def _derive(self, slot: Slot) -> None:
+        others = self._slots.values()
+        results = {other.name: other.result for other in others if other.result is not None and not other.derived}
+        now, wall = self._clock.monotonic(), self._clock.wall()
+        ended, found = OK, cast("object", None)
+        try:
+            found = cast("Derived", slot.entry.collector).derive(results)
+        except BaseException as error:
+            ended, found = judge(error)
+        self._end(slot, wall, now, now + slot.timeout, ended, found)
+
+    def _count_losses(self, merged: Merged) -> None:
+        for name, reason, count in merged.drops:
+            self._slots[name].cells.dropped({reason: count})
+        losers = {name for name, _, _ in merged.drops}
+        for name in self._short | losers:
+            if name in merged.samples:
+                self._slots[name].cells.counted(series_of(merged.samples[name]))
+        self._short = losers
 
     # -- the end
+
+    async def let_go(self, patience: float) -> None:
+        """Waits a little for what was given up to end."""
+        if self._stuck:
+            await asyncio.wait([attempt.task for attempt in self._stuck.values()], timeout=patience)
 
     async def stop(self, patience: float) -> None:
         """Cancels what runs and waits a little for it to end; what does not care is left behind."""
@@ -351,12 +331,4 @@ class Cycle:
             self._timer.cancel()
         for slot in self._slots.values():
             self._give_up(slot)
-        if self._stuck:
-            await asyncio.wait(list(self._stuck), timeout=patience)
-
-
-def _whereabouts(error: BaseException) -> str:
-    """The class of an unforeseen exception and the line it came from; its text may quote secrets."""
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
-    return f"{type(error).__name__}{place}"
+        await self.let_go(patience)

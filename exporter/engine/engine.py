@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
+from math import inf
 
 from exporter.engine.cycle import Cycle, Plan
 from exporter.engine.feed import SnapshotFeed
@@ -20,6 +21,8 @@ _log = logging.getLogger("exporter.engine")
 
 EXTRA_CYCLE_GAP = 1.0
 ALIVE_FOR = 30.0
+# What a new plan cancels is given this long to end before its successor starts: more than enough if it behaves.
+PARTING = 0.1
 
 
 class Engine:
@@ -34,7 +37,8 @@ class Engine:
         self._next_plan: tuple[Plan, asyncio.Future[None]] | None = None
         self._requested: dict[str, None] = {}
         self._nudge = asyncio.Event()
-        self._last_extra = float("-inf")
+        self._last_extra = -inf
+        self._stopped = False
         self._due_by = clock.monotonic()
         self.feed = SnapshotFeed()
 
@@ -56,7 +60,9 @@ class Engine:
         self._nudge.set()
 
     async def configure(self, plan: Plan) -> None:
-        """Hands over a new plan and returns when it is in force: a cycle under way ends on the old one."""
+        """Hands over a new plan and returns when it is in force; a cycle under way ends on the old one."""
+        if self._stopped:
+            return
         if self._next_plan is not None:
             self._next_plan = (plan, self._next_plan[1])
         else:
@@ -66,19 +72,27 @@ class Engine:
 
     def start(self, plan: Plan) -> None:
         """Sets the first plan, before any cycle has run."""
-        self._adopt(plan)
-
-    def _adopt(self, plan: Plan) -> None:
-        known = set(self._cycle.names())
-        if plan.interval != self._plan.interval or not known:
-            self._schedule = Schedule(self._clock.monotonic(), plan.interval)
         self._cycle.configure(plan)
+        self._reschedule(plan, self._clock.monotonic())
+
+    def _reschedule(self, plan: Plan, now: float) -> None:
         self._plan = plan
-        names = self._cycle.names()
-        self._schedule.set(names)
-        self._due_by = self._clock.monotonic() + plan.interval + plan.timeout
-        if known:
-            self.request(set(names) - known)
+        self._schedule = Schedule(now, plan.interval)
+        self._schedule.set(self._cycle.names())
+        self._due_by = now + plan.interval + plan.timeout
+
+    async def _adopt(self, plan: Plan) -> None:
+        """Takes a plan over. If the interval stays, so does the grid, and who is new runs at once beside it."""
+        anew = self._cycle.configure(plan)
+        now = self._clock.monotonic()
+        if plan.interval != self._plan.interval:
+            self._reschedule(plan, now)
+        else:
+            self._plan = plan
+            self._schedule.set(self._cycle.names())
+            self._schedule.mark(anew, self._schedule.tick(now))
+            self.request(anew)
+        await self._cycle.let_go(PARTING)
 
     async def once(self) -> Snapshot:
         """One cycle of everything."""
@@ -88,13 +102,12 @@ class Engine:
         """Cycles until cancelled."""
         while True:
             now = self._clock.monotonic()
-            tick = self._schedule.tick(now)
-            due = self._schedule.take(tick)
+            due = self._schedule.take(self._schedule.tick(now))
             await self._turn(dict.fromkeys([*due, *self._take_requests(now)]))
             await self._until(self._schedule.at(self._schedule.tick(self._clock.monotonic()) + 1))
 
-    async def _turn(self, due: Iterable[str]) -> Snapshot:
-        snapshot = await self._cycle.run(due)
+    async def _turn(self, due: Iterable[str], latest: float = inf) -> Snapshot:
+        snapshot = await self._cycle.run(due, latest)
         self._due_by = self._clock.monotonic() + self._plan.interval + self._plan.timeout
         self.feed.publish(snapshot)
         return snapshot
@@ -103,31 +116,34 @@ class Engine:
         """Waits for the next tick; runs extra cycles and takes new plans on the way."""
         while True:
             if self._next_plan is not None:
-                plan, taken = self._next_plan
-                self._next_plan = None
-                moved = plan.interval != self._plan.interval
-                try:
-                    self._adopt(plan)
-                except Exception as error:
-                    say(_log, logging.ERROR, "configuration could not be taken over", exception=type(error).__name__)
-                    taken.set_exception(error)
-                else:
-                    taken.set_result(None)
-                if moved:
+                interval = self._plan.interval
+                await self._take_plan()
+                if self._plan.interval != interval:
                     return
-                await self._turn(())  # a removed collector leaves the page now, not at the next tick
+                continue
             now = self._clock.monotonic()
-            wake = tick_at
-            if self._requested:
-                wake = min(wake, self._last_extra + EXTRA_CYCLE_GAP)
-            if now >= wake:
-                if now >= tick_at:
-                    return
-                await self._turn(self._take_requests(now))
+            if now >= tick_at:
+                return
+            extra_at = self._last_extra + EXTRA_CYCLE_GAP if self._requested else inf
+            if now >= extra_at:
+                # Whatever it waits for, the regular cycle comes when its time has come.
+                await self._turn(self._take_requests(now), tick_at)
                 continue
             self._nudge.clear()
-            if self._next_plan is None:
-                await self._sleep(wake - now)
+            await self._sleep(min(tick_at, extra_at) - now)
+
+    async def _take_plan(self) -> None:
+        assert self._next_plan is not None
+        plan, taken = self._next_plan
+        self._next_plan = None
+        try:
+            await self._adopt(plan)
+            await self._turn(())  # a removed collector leaves the page now, not at the next tick
+        except Exception as error:
+            say(_log, logging.ERROR, "configuration could not be taken over", exception=type(error).__name__)
+            taken.set_exception(error)
+        finally:
+            _release(taken)  # also when the engine is stopped meanwhile
 
     async def _sleep(self, seconds: float) -> None:
         try:
@@ -144,5 +160,13 @@ class Engine:
         return names
 
     async def stop(self, patience: float = 1.0) -> None:
-        """Ends what is still running."""
+        """Ends what is still running, once `run` has been cancelled."""
+        self._stopped = True
+        if self._next_plan is not None:
+            _release(self._next_plan[1])
         await self._cycle.stop(patience)
+
+
+def _release(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from weakref import WeakSet
 
 from exporter.model.snapshot import Snapshot
 
@@ -14,6 +15,7 @@ class Subscription:
         self._feed = feed
         self._next: Snapshot | None = None
         self._arrived = asyncio.Event()
+        self._closed = False
         self.lost = 0
 
     def offer(self, snapshot: Snapshot) -> None:
@@ -28,15 +30,18 @@ class Subscription:
 
     async def __anext__(self) -> Snapshot:
         while self._next is None:
-            await self._arrived.wait()
+            if self._closed:
+                raise StopAsyncIteration
             self._arrived.clear()
+            await self._arrived.wait()
         snapshot, self._next = self._next, None
-        self._arrived.clear()
         return snapshot
 
     def close(self) -> None:
-        """Ends the subscription."""
+        """Ends the subscription, also for who is waiting on it; what has come already can still be fetched."""
         self._feed.forget(self)
+        self._closed = True
+        self._arrived.set()
 
 
 class SnapshotFeed:
@@ -44,7 +49,8 @@ class SnapshotFeed:
 
     def __init__(self) -> None:
         self._current: Snapshot | None = None
-        self._subscriptions: set[Subscription] = set()
+        # Weakly: who walks out of an `async for` has no chance to say so.
+        self._subscriptions: WeakSet[Subscription] = WeakSet()
 
     def current(self) -> Snapshot | None:
         return self._current

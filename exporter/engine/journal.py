@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from exporter.instruments.log import say
 from exporter.model.collector import Clock
@@ -36,10 +36,10 @@ class Journal:
         elif self._clock.monotonic() - self._said.get((name, record.reason), -REPEAT_AFTER) >= REPEAT_AFTER:
             self._say_failing(record)
 
-    def forget(self, name: str) -> None:
-        """A collector that is gone neither fails nor recovers."""
-        self._failing.discard(name)
-        self._said = {key: when for key, when in self._said.items() if key[0] != name}
+    def forget(self, names: Collection[str]) -> None:
+        """Collectors that are gone neither fail nor recover."""
+        self._failing.difference_update(names)
+        self._said = {key: when for key, when in self._said.items() if key[0] not in names}
 
     def _say_failing(self, record: Record) -> None:
         self._said[record.collector, record.reason] = self._clock.monotonic()

@@ -7,15 +7,19 @@ differs is looked at one by one.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import chain
 from math import isfinite
+from operator import is_
 from typing import Any
 
+from exporter.model.errors import Failure
 from exporter.model.metric import Family, Key, Kind, Result, Samples
-from exporter.model.reason import Drop
+from exporter.model.reason import Drop, Reason
 
 _FLOAT_ONLY = frozenset({float})
+_ANYTHING = frozenset({Kind.GAUGE, Kind.UNKNOWN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,65 +54,86 @@ class Intake:
     """Checks the results of one collector, remembering the last so that equal columns need no second look."""
 
     def __init__(self, families: Sequence[Family] | None, wanted: Callable[[str], bool], limits: Limits) -> None:
-        self._open = families is None  # the bridge: families are known from the first result that has them
-        self._families = {family.name: family for family in families or ()}
-        self._wanted = {name: wanted(name) for name in self._families}
-        self._want = wanted
+        self._open = families is None  # the bridge: families are known only from results
+        self._wants = wanted
+        self._families = {family.name: family for family in families or () if _sound(family)}
+        self._hidden = {name for name in self._families if not wanted(name)}
         self._limits = limits
-        self._last_result: Result | None = None
+        self._last_result: object = self  # nothing a collector returns
         self._last = NOTHING
+        self._raw: dict[str, Samples] = {}  # columns as they came that were fine as a whole
         self._columns: dict[str, Samples] = {}
 
-    def accept(self, result: Result) -> Accepted:
-        """The result without what is not fit for a page."""
+    def accept(self, result: object) -> Accepted:
+        """The result without what is not fit for a page; raises Failure if it is none."""
         if result is self._last_result:
             return self._last
+        if not isinstance(result, Result):
+            if isinstance(result, Coroutine):
+                result.close()  # else Python complains that nobody awaited it
+            raise Failure(Reason.INTERNAL, f"returned {type(result).__name__} instead of a Result")
         drops: Counter[Drop] = Counter()
-        columns: dict[str, Samples] = {}
+        columns, raws = dict[str, Samples](), dict[str, Samples]()
         left = self._limits.series_per_collector
-        for raw in result.samples:
-            if not isinstance(raw, Samples) or not self._declared(raw.family):
-                drops[Drop.FAMILY] += len(raw.keys) if isinstance(raw, Samples) else 1
-                continue
-            family = raw.family
-            if not self._wanted[family.name]:
-                continue
-            earlier = columns.get(family.name)
-            if earlier is not None:
-                left += len(earlier.keys) * series_per_metric(family)
-                raw = Samples(family, (*earlier.keys, *raw.keys), (*earlier.values, *raw.values))
-            column = self._check(family, raw, left // series_per_metric(family), drops)
-            left -= len(column.keys) * series_per_metric(family)
-            columns[family.name] = column
-        self._columns = columns
+        for name, pieces in self._sorted(result, drops).items():
+            family = self._families[name]
+            raw = pieces[0] if len(pieces) == 1 else _joined(family, pieces)
+            cost = series_per_metric(family)
+            dropped = drops.total()
+            column = self._check(family, raw, left // cost, drops)
+            left -= len(column.keys) * cost
+            columns[name] = column
+            if drops.total() == dropped:
+                raws[name] = raw
+        self._raw, self._columns = raws, columns
         kept = tuple([column for column in columns.values() if column.keys])
-        self._last_result, self._last = result, Accepted(kept, self._limits.series_per_collector - left, drops)
-        return self._last
+        accepted = Accepted(kept, self._limits.series_per_collector - left, drops)
+        # A list may have other contents next time, and be the same object.
+        self._last_result = result if type(result.samples) is tuple else self
+        self._last = accepted
+        return accepted
+
+    def _sorted(self, result: Result, drops: Counter[Drop]) -> dict[str, list[Samples]]:
+        """The columns that are wanted, by family. What has not even the shape of a column is dropped here."""
+        if not isinstance(result.samples, tuple | list):
+            raise Failure(Reason.INTERNAL, "its samples are no sequence")
+        if self._open:
+            # Else a collector with new names in every run would fill the memory.
+            self._families, self._hidden = {}, set()
+        found: dict[str, list[Samples]] = {}
+        for raw in result.samples:
+            if type(raw) is not Samples or type(raw.keys) is not tuple or type(raw.values) is not tuple:
+                drops[Drop.FAMILY] += 1
+            elif not self._declared(raw.family):
+                drops[Drop.FAMILY] += len(raw.keys)
+            elif raw.family.name in self._hidden:
+                continue
+            elif len(raw.values) != len(raw.keys) * raw.family.width:
+                drops[Drop.VALUE] += len(raw.keys)
+            else:
+                found.setdefault(raw.family.name, []).append(raw)
+        return found
 
     def _declared(self, family: Family) -> bool:
         known = self._families.get(family.name)
-        if known is None and self._open and not family.complaints():
+        if known is None and self._open and _sound(family):
             self._families[family.name] = known = family
-            self._wanted[family.name] = self._want(family.name)
+            if not self._wants(family.name):
+                self._hidden.add(family.name)
         return known is family or known == family
 
     def _check(self, family: Family, raw: Samples, room: int, drops: Counter[Drop]) -> Samples:
-        keys, values, width = raw.keys, raw.values, family.width
-        if len(values) != len(keys) * width:
-            drops[Drop.VALUE] += len(keys)
-            return Samples(family, (), ())
-        last = self._columns.get(family.name)
-        if last is raw and len(keys) <= room:
-            return raw
-        if (
-            last is not None
-            and len(keys) <= room
-            and _FLOAT_ONLY.issuperset(map(type, values))
-            and (keys is last.keys or keys == last.keys)
-            and _plausible(family.kind, values)
-        ):
-            # The same object as last time: whatever remembers it by identity need not compare again.
-            return Samples(family, last.keys, tuple(values))
+        keys, values, last = raw.keys, raw.values, self._columns.get(family.name)
+        if last is not None and len(keys) <= room:
+            if raw is self._raw.get(family.name):
+                return last
+            if (
+                _FLOAT_ONLY.issuperset(map(type, values))
+                and (keys is last.keys or keys == last.keys)
+                and _plausible(family, values)
+            ):
+                # The same keys as last time: whatever remembers them by identity need not compare again.
+                return Samples(family, last.keys, values)
         return self._one_by_one(family, raw, room, drops)
 
     def _one_by_one(self, family: Family, raw: Samples, room: int, drops: Counter[Drop]) -> Samples:
@@ -122,7 +147,7 @@ class Intake:
             key = _key(raw_key, len(family.labels), self._limits.label_value_bytes)
             if key is None:
                 drops[Drop.LABEL] += 1
-            elif None in numbers or not _plausible(family.kind, numbers):  # type: ignore[arg-type]
+            elif None in numbers or not _plausible(family, numbers):  # type: ignore[arg-type]
                 drops[Drop.VALUE] += 1
             elif key in good:
                 drops[Drop.DUPLICATE] += 1
@@ -131,13 +156,39 @@ class Intake:
         return Samples(family, tuple(good), tuple([number for numbers in good.values() for number in numbers]))
 
 
-def _plausible(kind: Kind, values: Sequence[float]) -> bool:
+def _sound(family: Family) -> bool:
+    """Whether a declaration may stand on a page; a plugin's may be anything."""
+    try:
+        return not family.complaints()
+    except Exception:
+        return False
+
+
+def _joined(family: Family, pieces: Sequence[Samples]) -> Samples:
+    """One column out of several, for collectors that make one per metric."""
+    keys, values = [piece.keys for piece in pieces], [piece.values for piece in pieces]
+    return Samples(family, tuple(chain.from_iterable(keys)), tuple(chain.from_iterable(values)))
+
+
+def _plausible(family: Family, values: Sequence[float]) -> bool:
     """Whether numbers of this kind can be true: a gauge may be anything, a count is never negative, NaN or endless."""
-    if kind is Kind.COUNTER:
-        return not values or (min(values) >= 0.0 and isfinite(sum(values)))
-    if kind is Kind.HISTOGRAM:
-        return not values or (min(values) >= 0.0 and isfinite(sum(values)))
-    return True
+    if not values or family.kind in _ANYTHING:
+        return True
+    if family.kind is Kind.COUNTER:
+        return min(values) >= 0.0 and isfinite(sum(values))
+    width, rest = family.width, list(values)
+    if family.kind is Kind.SUMMARY:
+        counts = rest[width - 1 :: width]
+        del rest[width - 1 :: width]
+        sums = rest[width - 2 :: width - 1]
+        if any(value < 0.0 for value in rest):
+            return False
+    else:
+        counts, sums = rest, rest[width - 1 :: width]
+        del counts[width - 1 :: width]
+        if family.bounds and family.bounds[0] < 0.0:
+            sums = []  # it may be anything, and is not shown
+    return all(number >= 0.0 for number in sums) and min(counts) >= 0.0 and isfinite(sum(counts))
 
 
 def _number(value: Any) -> float | None:
@@ -171,7 +222,7 @@ def _text(value: Any) -> str | None:
         if isinstance(value, str):
             text = str.__str__(value)
             return text if text.isascii() or text.encode() else None
-        return str(value) if isinstance(value, int) else None
+        return str(value) if isinstance(value, int | float) else None
     except (UnicodeError, ValueError):
         return None
 
@@ -188,73 +239,95 @@ class Merged:
 class Merge:
     """Brings the collectors' samples together: first in the order of the configuration wins, the total is bounded."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, reserved: Iterable[Family] = ()) -> None:
         self._limits = limits
+        # The daemon's own families stand on the same page.
+        self._reserved = frozenset(claim for family in reserved for claim in family.claims)
+        self._last_parts: Sequence[Accepted] = ()
+        self._last = Merged({}, 0, ())
 
     def __call__(self, accepted: Mapping[str, Accepted]) -> Merged:
-        owners: dict[str, Family] = {}
-        columns: dict[str, list[Samples]] = {}
-        drops: list[tuple[str, Drop, int]] = []
-        merged: dict[str, tuple[Samples, ...]] = {}
-        left = self._limits.series_total
-        for name, part in accepted.items():
-            kept = part.samples
-            clash = False
-            for column in kept:
-                family = column.family
-                for claim in family.claims:
-                    clash |= owners.setdefault(claim, family) is not family
-            if clash:
-                kept = tuple(self._without_clashes(name, kept, owners, columns, drops))
-            series = part.series if kept is part.samples else _series(kept)
-            if series > left:
-                kept = tuple(self._within(name, kept, left, drops))
-                series = _series(kept)
-            left -= series
-            for column in kept:
-                columns.setdefault(column.family.name, []).append(column)
-            merged[name] = kept
-        return Merged(merged, self._limits.series_total - left, drops)
+        """What goes on the page. If every part is the one of last time, so is the answer."""
+        parts = list(accepted.values())
+        if len(parts) != len(self._last_parts) or not all(map(is_, parts, self._last_parts)):
+            self._last = _Merging(self._limits.series_total, self._reserved).of(accepted)
+            self._last_parts = parts
+        return self._last
 
-    @staticmethod
-    def _without_clashes(
-        name: str,
-        kept: tuple[Samples, ...],
-        owners: Mapping[str, Family],
-        columns: Mapping[str, list[Samples]],
-        drops: list[tuple[str, Drop, int]],
-    ) -> list[Samples]:
-        result = []
-        for column in kept:
-            if any(owners[claim] != column.family for claim in column.family.claims):
-                drops.append((name, Drop.FAMILY, len(column.keys)))
+
+class _Merging:
+    """One merge: what is taken so far, and how much room is left."""
+
+    def __init__(self, room: int, reserved: Set[str]) -> None:
+        self._room = room
+        self._left = room
+        self._taken = set(reserved)
+        self._shown: dict[str, list[Samples]] = {}
+        self._keys: dict[str, set[Key]] = {}  # of families that several have
+        self._drops: list[tuple[str, Drop, int]] = []
+
+    def of(self, accepted: Mapping[str, Accepted]) -> Merged:
+        merged = {name: self._whole(part) or self._piecemeal(name, part) for name, part in accepted.items()}
+        return Merged(merged, self._room - self._left, self._drops)
+
+    def _whole(self, part: Accepted) -> tuple[Samples, ...]:
+        """All of a part if nothing speaks against it, else nothing."""
+        claims = set[str]()
+        for column in part.samples:
+            if not claims.isdisjoint(column.family.claims):
+                return ()
+            claims |= column.family.claims
+        if part.series > self._left or not self._taken.isdisjoint(claims):
+            return ()
+        self._taken |= claims
+        self._left -= part.series
+        for column in part.samples:
+            self._shown[column.family.name] = [column]
+        return part.samples
+
+    def _piecemeal(self, name: str, part: Accepted) -> tuple[Samples, ...]:
+        kept = []
+        for column in part.samples:
+            shown = self._shown.get(column.family.name)
+            if shown is not None and shown[0].family == column.family:
+                column = self._without_doubles(name, column, shown)
+            elif not self._taken.isdisjoint(column.family.claims):
+                self._drop(name, Drop.FAMILY, len(column.keys))
                 continue
-            earlier = columns.get(column.family.name)
-            if earlier is not None:
-                taken = {key for samples in earlier for key in samples.keys}
-                rows = [(key, numbers) for key, numbers in column.rows() if key not in taken]
-                if len(rows) < len(column.keys):
-                    drops.append((name, Drop.DUPLICATE, len(column.keys) - len(rows)))
-                    values = tuple([number for _, numbers in rows for number in numbers])
-                    column = Samples(column.family, tuple([key for key, _ in rows]), values)
+            column = self._within(name, column)
             if column.keys:
-                result.append(column)
-        return result
+                self._taken |= column.family.claims
+                self._shown.setdefault(column.family.name, []).append(column)
+                if column.family.name in self._keys:
+                    self._keys[column.family.name].update(column.keys)
+                kept.append(column)
+        return tuple(kept)
 
-    @staticmethod
-    def _within(name: str, kept: tuple[Samples, ...], left: int, drops: list[tuple[str, Drop, int]]) -> list[Samples]:
-        result = []
-        for column in kept:
-            cost = series_per_metric(column.family)
-            take = min(left // cost, len(column.keys))
-            if take < len(column.keys):
-                drops.append((name, Drop.BUDGET, len(column.keys) - take))
-                column = Samples(column.family, column.keys[:take], column.values[: take * column.family.width])
-            left -= take * cost
-            if take:
-                result.append(column)
-        return result
+    def _without_doubles(self, name: str, column: Samples, shown: Sequence[Samples]) -> Samples:
+        family = column.family
+        if family.name not in self._keys:
+            self._keys[family.name] = {key for samples in shown for key in samples.keys}
+        taken = self._keys[family.name]
+        if taken.isdisjoint(column.keys):
+            return column
+        rows = [(key, numbers) for key, numbers in column.rows() if key not in taken]
+        self._drop(name, Drop.DUPLICATE, len(column.keys) - len(rows))
+        values = tuple([number for _, numbers in rows for number in numbers])
+        return Samples(family, tuple([key for key, _ in rows]), values)
+
+    def _within(self, name: str, column: Samples) -> Samples:
+        cost = series_per_metric(column.family)
+        take = min(self._left // cost, len(column.keys))
+        self._left -= take * cost
+        if take == len(column.keys):
+            return column
+        self._drop(name, Drop.BUDGET, len(column.keys) - take)
+        return Samples(column.family, column.keys[:take], column.values[: take * column.family.width])
+
+    def _drop(self, name: str, reason: Drop, count: int) -> None:
+        self._drops.append((name, reason, count))
 
 
-def _series(columns: Sequence[Samples]) -> int:
+def series_of(columns: Sequence[Samples]) -> int:
+    """How many series these columns are on the page."""
     return sum(len(column.keys) * series_per_metric(column.family) for column in columns)

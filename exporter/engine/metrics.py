@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+
 from exporter.instruments.meter import CounterCell, GaugeCell, HistogramCell, Meter
 from exporter.model.reason import Drop, Outcome, Reason
 
@@ -11,18 +13,48 @@ LAG_BOUNDS = (1e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 
 
 class CollectorCells:
-    """The series of one collector, looked up once."""
+    """The series of one collector, looked up once. Counters start at 0 with it, all else with its first run."""
 
-    __slots__ = ("drops", "duration", "errors", "last_success", "outcomes", "samples", "up")
+    __slots__ = ("_metrics", "_name", "drops", "duration", "errors", "last_success", "outcomes", "samples", "up")
 
     def __init__(self, metrics: EngineMetrics, name: str) -> None:
-        self.duration: HistogramCell = metrics.duration.labels(name)
-        self.up: GaugeCell = metrics.up.labels(name)
-        self.samples: GaugeCell = metrics.samples.labels(name)
+        self._metrics = metrics
+        self._name = name
         self.outcomes: dict[Outcome, CounterCell] = {o: metrics.outcomes.labels(name, o) for o in Outcome}
         self.errors: dict[Reason, CounterCell] = {r: metrics.errors.labels(name, r) for r in Reason}
         self.drops: dict[Drop, CounterCell] = {d: metrics.drops.labels(name, d) for d in Drop}
+        self.duration: HistogramCell | None = None
+        self.up: GaugeCell | None = None
+        self.samples: GaugeCell | None = None
         self.last_success: GaugeCell | None = None
+
+    def ended(self, outcome: Outcome, reason: Reason | None, up: bool, seconds: float | None, wall: float) -> None:
+        """Notes how a run ended, how long it took if it has ended at all, and what time it is."""
+        self.outcomes[outcome].inc()
+        if reason is not None:
+            self.errors[reason].inc()
+        if self.up is None:
+            self.up = self._metrics.up.labels(self._name)
+        self.up.set(1.0 if up else 0.0)
+        if up:
+            if self.last_success is None:
+                self.last_success = self._metrics.last_success.labels(self._name)
+            self.last_success.set(wall)
+        if seconds is not None:
+            if self.duration is None:
+                self.duration = self._metrics.duration.labels(self._name)
+            self.duration.observe(seconds)
+
+    def counted(self, series: int) -> None:
+        """Notes how many series there are now."""
+        if self.samples is None:
+            self.samples = self._metrics.samples.labels(self._name)
+        self.samples.set(float(series))
+
+    def dropped(self, drops: Mapping[Drop, int]) -> None:
+        """Notes what was kept off the page."""
+        for reason, count in drops.items():
+            self.drops[reason].inc(count)
 
 
 class EngineMetrics:
@@ -61,18 +93,23 @@ class EngineMetrics:
         )
         self.abandoned = meter.gauge("abandoned_calls", "Calls still running although nobody waits for them any more.")
         self.abandoned.labels()
+        self._cells: tuple[HistogramCell, GaugeCell, GaugeCell, GaugeCell] | None = None
 
     def collector(self, name: str) -> CollectorCells:
         return CollectorCells(self, name)
 
-    def succeeded(self, cells: CollectorCells, name: str, wall: float) -> None:
-        """Notes a success; the series does not exist before the first."""
-        if cells.last_success is None:
-            cells.last_success = self.last_success.labels(name)
-        cells.last_success.set(wall)
+    def cycled(self, seconds: float, wall: float, series: int, abandoned: int) -> None:
+        """Notes the end of a cycle."""
+        if self._cells is None:
+            self._cells = (self.cycle.labels(), self.last.labels(), self.series.labels(), self.abandoned.labels())
+        cycle, last, all_series, all_abandoned = self._cells
+        cycle.observe(seconds)
+        last.set(wall)
+        all_series.set(float(series))
+        all_abandoned.set(float(abandoned))
 
-    def forget(self, name: str) -> None:
-        """Removes every series of a collector that is gone."""
+    def forget(self, names: Collection[str]) -> None:
+        """Removes every series of collectors that are gone."""
         for instrument in (
             self.duration,
             self.up,
@@ -82,4 +119,4 @@ class EngineMetrics:
             self.samples,
             self.drops,
         ):
-            instrument.remove(name)
+            instrument.remove(*names)

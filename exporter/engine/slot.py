@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import cast
 
+from exporter.engine.blocking import Blocking
 from exporter.engine.limits import NOTHING, Accepted, Intake, Limits
 from exporter.engine.metrics import CollectorCells
-from exporter.model.collector import Collector, Derived
+from exporter.model.collector import Collector, Derived, Offload, Run
 from exporter.model.metric import Result
 from exporter.model.reason import Outcome, Reason
 from exporter.model.snapshot import Record
@@ -45,16 +47,18 @@ class Off:
 
 
 class Attempt:
-    """One run under way. Once `given_up`, whatever it still brings is discarded."""
+    """One run that waits for something. Once `given_up`, whatever it still brings is discarded."""
 
-    __slots__ = ("deadline", "given_up", "started", "task", "wall")
+    __slots__ = ("awaitable", "deadline", "given_up", "started", "task", "wall")
 
-    def __init__(self, started: float, wall: float, deadline: float) -> None:
+    task: asyncio.Task[None]
+
+    def __init__(self, started: float, wall: float, deadline: float, awaitable: Awaitable[object]) -> None:
         self.started = started
         self.wall = wall
         self.deadline = deadline
+        self.awaitable = awaitable
         self.given_up = False
-        self.task: asyncio.Task[None] | None = None
 
 
 class Slot:
@@ -63,30 +67,56 @@ class Slot:
     __slots__ = (
         "accepted",
         "attempt",
-        "blocking",
         "cells",
         "derived",
         "entry",
         "every_tick",
         "intake",
+        "last_success",
+        "limits",
         "name",
         "record",
         "result",
+        "start",
+        "timeout",
+        "up",
     )
 
-    def __init__(self, entry: Entry, limits: Limits, cells: CollectorCells) -> None:
-        self.name = entry.collector.name
-        self.cells = cells
+    def __init__(self, entry: Entry, limits: Limits, offload: Offload) -> None:
+        collector = entry.collector
+        self.name = collector.name
         self.attempt: Attempt | None = None
         self.result: Result | None = None
         self.accepted: Accepted = NOTHING
         self.record: Record | None = None
-        self.configure(entry, limits)
+        self.last_success: float | None = None
+        self.up = True  # so that the first failure is told, and the first success is not
+        self.cells: CollectorCells
+        self.every_tick: bool = getattr(collector, "every_tick", False)
+        # What begins a run: the collector's own method, so that a plain one costs no more than the call.
+        self.start: Callable[[Run], object] = getattr(collector, "collect", None)  # type: ignore[assignment]
+        self.derived = self.start is None  # a derived one is never started
+        if getattr(collector, "blocking", False):
+            self.start = Blocking(cast("Collector", collector), offload)
+        self._take(entry, limits)
 
     def configure(self, entry: Entry, limits: Limits) -> None:
-        """Takes new settings for the same collector; what it found so far stays."""
+        """Takes new settings for the same collector; what it found so far stays, as far as they allow it."""
+        if entry == self.entry and limits == self.limits:
+            return
+        self._take(entry, limits)
+        if self.result is not None:
+            self.take(self.intake.accept(self.result))
+
+    def take(self, accepted: Accepted) -> None:
+        """What the collector has on the page from now on."""
+        self.accepted = accepted
+        self.cells.counted(accepted.series)
+        if accepted.drops:
+            self.cells.dropped(accepted.drops)
+
+    def _take(self, entry: Entry, limits: Limits) -> None:
         self.entry = entry
+        self.limits = limits
+        self.timeout = entry.timeout
         self.intake = Intake(entry.collector.families, entry.wants, limits)
-        self.every_tick: bool = getattr(entry.collector, "every_tick", False)
-        self.blocking: bool = getattr(entry.collector, "blocking", False)
-        self.derived = not hasattr(entry.collector, "collect")

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -52,18 +53,28 @@ class DaemonPool:
             if self._idle >= len(self._queue):
                 self._ready.notify()
             elif self._threads < self.size:
-                self._threads += 1
-                threading.Thread(target=self._work, name=f"{self.name}-{self._threads}", daemon=True).start()
+                self._hire(item)
         try:
             result: T = await item.future
             return result
         except asyncio.CancelledError:
             with self._ready:
-                if item.started:
-                    self._abandoned += 1
-                else:
+                if not item.started:
                     self._queue.remove(item)
+                elif item.future.cancelled():  # else it has ended, and only the news of it was cancelled
+                    self._abandoned += 1
             raise
+
+    def _hire(self, item: _Call) -> None:
+        thread = threading.Thread(target=self._work, name=f"{self.name}-{self._threads + 1}", daemon=True)
+        try:
+            thread.start()
+        except RuntimeError:  # the machine has no thread left: those there are will come to it, if there are any
+            if not self._threads:
+                self._queue.remove(item)
+                raise
+        else:
+            self._threads += 1
 
     def _done(self, item: _Call) -> None:
         # A future that was cancelled by its waiter has been counted as abandoned; the call has ended after all.
@@ -83,10 +94,8 @@ class DaemonPool:
                 result, error = item.call(), None
             except BaseException as caught:  # the thread serves others after this call, whatever it raised
                 result, error = None, caught
-            try:
+            with suppress(RuntimeError):  # the loop is closed: nobody is left to be told
                 item.loop.call_soon_threadsafe(_deliver, item, result, error)
-            except RuntimeError:
-                return  # the loop is closed: the process is leaving
             del item, result, error
 
 
@@ -96,8 +105,8 @@ def _deliver(item: _Call, result: Any, error: BaseException | None) -> None:
         return
     if error is None:
         item.future.set_result(result)
-    elif isinstance(error, StopIteration | SystemExit | KeyboardInterrupt):
-        # A future refuses the first, and the loop would end on the other two.
-        item.future.set_exception(RuntimeError(f"the call raised {type(error).__name__}"))
-    else:
+    elif isinstance(error, Exception) and not isinstance(error, StopIteration):
         item.future.set_exception(error)
+    else:
+        # A future refuses the one, the others would end the waiting task or the loop as if they were meant for it.
+        item.future.set_exception(RuntimeError(f"the call raised {type(error).__name__}"))

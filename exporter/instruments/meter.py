@@ -14,6 +14,8 @@ from typing import Generic, TypeVar
 
 from exporter.model.metric import Family, Key, Kind, Samples
 
+_new = tuple.__new__
+
 
 class _Cell:
     __slots__ = ("_at", "_values")
@@ -108,8 +110,8 @@ class Instrument(Generic[C]):
             raise ValueError(f"{self.family.name} takes the labels {self.family.labels}, not {key}")
         at = len(self._values)
         self._values.extend([0.0] * self.family.width)
-        self._keys = None
         cell = self._cells[key] = self._cell(self._values, at, self.family.bounds)
+        self._keys = None
         return cell
 
     def remove(self, *first: str) -> None:
@@ -136,11 +138,16 @@ class Instrument(Generic[C]):
         self._values = new
         self._keys = None
 
-    def capture(self) -> Samples:
-        """The numbers as they stand. While no label set comes or goes, `keys` is the same object each time."""
+    def keys(self) -> tuple[Key, ...]:
+        """The label sets; the same object each time while none comes or goes."""
         if self._keys is None:
             self._keys = tuple(self._cells)
-        return Samples(self.family, self._keys, tuple(self._values))
+        return self._keys
+
+    def capture(self) -> Samples:
+        """The numbers as they stand."""
+        # Not by its constructor, which costs more than the copy: this is done for every instrument in every cycle.
+        return _new(Samples, (self.family, self._keys or self.keys(), tuple(self._values)))
 
 
 class Meter:

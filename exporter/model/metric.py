@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from math import isfinite
 from typing import NamedTuple
 
 METRIC_NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*\Z")
@@ -35,7 +36,7 @@ _BOUND_LABEL: Mapping[Kind, str] = {Kind.HISTOGRAM: "le", Kind.SUMMARY: "quantil
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A declared metric. A counter's name ends in `_total`; `bounds` are a histogram's buckets, a summary's quantiles."""
+    """A declared metric. Names of counters end in `_total`; `bounds` are the buckets, or a summary's quantiles."""
 
     name: str
     help: str
@@ -85,6 +86,8 @@ class Family:
             found.append(f"{self.name}: a {self.kind} has no bounds")
         if list(self.bounds) != sorted(set(self.bounds)):
             found.append(f"{self.name}: bounds must rise")
+        if not all(map(isfinite, self.bounds)):
+            found.append(f"{self.name}: bounds are finite, the overflow bucket is there of itself")
         return found
 
 
@@ -107,8 +110,7 @@ Value = float | Distribution | Quantiles
 Key = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Samples:
+class Samples(NamedTuple):
     """All samples of one family, as columns.
 
     `keys` has one tuple of label values per metric, `values` has `family.width` numbers per metric, in the same order.

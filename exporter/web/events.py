@@ -18,7 +18,7 @@ from exporter.web.site import Site
 MEDIA = "text/event-stream"
 # Proxies that collect answers before passing them on would hold the events back.
 _HEADERS = headers(MEDIA, Cache_Control="no-store", X_Accel_Buffering="no")
-_HELLO = b"retry: 3000\n\n"
+_HELLO = b"retry: 3000\n"  # how long a browser waits before it comes back, in ms
 _PING = b": ping\n\n"
 
 
@@ -112,7 +112,7 @@ class Events:
 
     async def _follow(self, stream: _Stream, response: web.StreamResponse) -> None:
         current = self._site.feed.current()
-        message = _HELLO if current is None else self._message(current)
+        message = _HELLO + (b"\n" if current is None else self._message(current))
         while not stream.ended:
             async with asyncio.timeout(self._patience):
                 await response.write(message)

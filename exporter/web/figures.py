@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from base64 import b64encode
 from datetime import UTC, datetime
+from functools import cache
 
 from exporter.web.markup import Html, join, tag
 from exporter.web.summary import Level
@@ -34,6 +35,7 @@ def expiry(wall: float | None, now: float) -> Html:
     return tag("span", icon(level), moment(wall, now), tag("small", remark), class_=f"expiry {word(level)}")
 
 
+@cache
 def icon(level: Level) -> Html:
     """The shape of a level: a state is never told by its colour alone."""
     used = tag("use", href=f"#i-{word(level)}")

@@ -12,6 +12,7 @@ from exporter.exposition.negotiate import accepts_gzip, negotiate
 from exporter.exposition.pages import EVERYTHING, Page, Selection
 from exporter.model.snapshot import Snapshot
 from exporter.web.answers import JSON, ErrorAnswer, Refused, headers
+from exporter.web.ready import ReadyBody
 from exporter.web.route import Answer, Parameter, Route
 from exporter.web.site import Site
 
@@ -48,8 +49,10 @@ class _Metrics:
         self._current = site.feed.current
         self._monotonic = site.clock.monotonic
         self._ready = site.pages.ready
+        # One per format and encoding, for as long as its page is the newest.
+        self._whole: dict[tuple[Format, bool], tuple[Page, ReadyBody]] = {}
 
-    async def serve(self, request: web.BaseRequest) -> web.Response:
+    async def serve(self, request: web.BaseRequest) -> web.StreamResponse:
         asked = request.headers
         format, gzip = negotiate(asked.get("Accept", "")), _wants_gzip(asked.get("Accept-Encoding", ""))
         snapshot = self._current()
@@ -60,8 +63,16 @@ class _Metrics:
             selection = _selection(request, snapshot)
             if selection != EVERYTHING:
                 return _answer(await self._site.pages.page(snapshot, format, gzip, selection))
-        page = self._ready(snapshot, format, gzip)
-        return _answer(page or await self._site.pages.page(snapshot, format, gzip, EVERYTHING))
+        page = self._ready(snapshot, format, gzip) or await self._site.pages.page(snapshot, format, gzip, EVERYTHING)
+        return self._body(page).answer(request)
+
+    def _body(self, page: Page) -> ReadyBody:
+        key = (page.format, page.gzipped)
+        known, body = self._whole.get(key, (None, None))
+        if body is None or known is not page:
+            body = ReadyBody(page.body, _HEADERS[key])
+            self._whole[key] = (page, body)
+        return body
 
 
 def _answer(page: Page) -> web.Response:

@@ -52,8 +52,7 @@ def describe(table: list[Route], site: Site) -> dict[str, Any]:
             "version": site.version,
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
-        # Relative to this document, so that it also holds behind a proxy.
-        "servers": [{"url": site.external_url or "."}],
+        "servers": [{"url": site.external_url.rstrip("/") or site.prefix or "/"}],
         "paths": paths,
         "components": {"schemas": components},
     }

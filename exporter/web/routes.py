@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from http import HTTPStatus
 from urllib.parse import quote
 
@@ -42,10 +41,9 @@ class Place:
 
 
 class Router:
-    """The routes behind the prefix."""
+    """The routes, each behind the prefix."""
 
-    def __init__(self, routes: list[Route], prefix: str = "") -> None:
-        prefix = _normal(prefix)
+    def __init__(self, routes: list[Route], prefix: str) -> None:
         self._places: dict[str, Place] = {prefix + route.path: Place(route) for route in routes}
         if len(self._places) < len(routes):
             raise ValueError("the telemetry path belongs to another route")
@@ -55,19 +53,9 @@ class Router:
             self._places["/"] = _redirect(prefix.removeprefix("/") + "/")
             self._places[prefix] = _redirect(prefix.rpartition("/")[2] + "/")
 
-    @property
-    def places(self) -> Mapping[str, Place]:
-        return self._places
-
     def find(self, path: str) -> Place | None:
         """What is at a path of ours."""
         return self._places.get(path)
-
-
-def _normal(prefix: str) -> str:
-    """With a slash in front and none behind; empty if there is none."""
-    bare = prefix.strip("/")
-    return f"/{bare}" if bare else ""
 
 
 def _redirect(location: str) -> Place:

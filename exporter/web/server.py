@@ -26,7 +26,7 @@ class Server:
 
     def __init__(self, site: Site) -> None:
         self._events = Events(site)
-        chain = Chain(site.meter, Router(table(site, self._events), site.route_prefix))
+        chain = Chain(site.meter, Router(table(site, self._events), site.prefix))
         self._server = web.Server(chain, access_log=None, logger=_quiet)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=0.1)
         self.addresses: list[str] = []
@@ -52,6 +52,7 @@ class Server:
         self._events.close()
         for site in self._runner.sites:
             await site.stop()
+        self._server.pre_shutdown()  # lets go of connections on which nothing is under way
         # Half for the answers to end by themselves, half for those that were cancelled.
         await self._server.shutdown(timeout / 2)
         await self._runner.cleanup()

@@ -29,3 +29,9 @@ class Site:
     enable_lifecycle: bool = False
     route_prefix: str = ""
     external_url: str = ""
+
+    @property
+    def prefix(self) -> str:
+        """The route prefix with a slash in front and none behind; empty if there is none."""
+        bare = self.route_prefix.strip("/")
+        return f"/{bare}" if bare else ""

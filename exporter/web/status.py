@@ -21,8 +21,8 @@ from exporter.web.site import Site
 from exporter.web.summary import Level, Summary, record_level, summarise, target_level, targets_of
 
 MEDIA = "text/html; charset=utf-8"
-# Beyond this the page is of no use to a person; those that are left out are the ones that are well.
-SHOWN_TARGETS = 500
+# Beyond this the page is of no use to a person, and making it holds up a scrape. The ones that are well are left out.
+SHOWN_TARGETS = 200
 
 _ASSETS = files("exporter.web") / "assets"
 

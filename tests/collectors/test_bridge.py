@@ -285,28 +285,25 @@ def test_a_summary_with_other_quantiles_than_the_first_is_dropped_and_counted() 
     assert left.drops == {Drop.VALUE: 1}
 
 
-def test_a_family_stays_what_it_was_when_first_seen() -> None:
-    first, later = (GaugeMetricFamily("g", "g.", labels=labels) for labels in (["a"], ["a", "b"]))
-    first.add_metric(["x"], 1.0)
-    later.add_metric(["y", "new"], 2.0)
-    later.add_metric(["z"], 3.0)
-    foreign = Yields(first)
+def test_labels_may_differ_from_run_to_run() -> None:
+    foreign = Yields()
     collector = bridged(foreign)
     intake = Intake(None, lambda name: True, Limits())
-    intake.accept(collector.collect(RUN))
-    foreign.metrics = (later,)
-    left = intake.accept(collector.collect(RUN))
-    assert [column.keys for column in left.samples] == [(("z",),)]
-    assert left.drops == {Drop.LABEL: 1}
+    for labels in (["a"], ["a", "b"], []):
+        metric = GaugeMetricFamily("g", "g.", labels=labels)
+        metric.add_metric(labels, 1.0)
+        foreign.metrics = (metric,)
+        left = intake.accept(collector.collect(RUN))
+        assert [(column.family.labels, column.keys) for column in left.samples] == [(tuple(labels), (tuple(labels),))]
+        assert left.drops == {}
 
 
-def test_a_name_that_changes_its_type_is_dropped_and_counted() -> None:
-    foreign = Yields(GaugeMetricFamily("g", "g.", value=1))
-    collector = bridged(foreign)
-    intake = Intake(None, lambda name: True, Limits())
-    intake.accept(collector.collect(RUN))
-    foreign.metrics = (UnknownMetricFamily("g", "g.", value=1),)
-    assert intake.accept(collector.collect(RUN)).drops == {Drop.FAMILY: 1}
+def test_one_name_with_two_types_is_dropped_and_counted() -> None:
+    stray = Metric("x", "x.", "unknown")
+    stray.add_sample("g", {}, 2)
+    left = accepted(bridged(Yields(GaugeMetricFamily("g", "g.", value=1), stray)).collect(RUN))
+    assert [(column.family.kind, column.values) for column in left.samples] == [(Kind.GAUGE, (1.0,))]
+    assert left.drops == {Drop.FAMILY: 1}
 
 
 class Hostile:
@@ -437,16 +434,6 @@ def test_families_without_end_are_stopped_at_the_cap(monkeypatch: pytest.MonkeyP
     with pytest.raises(Partial) as raised:
         bridged(Endless(lambda number: GaugeMetricFamily(f"g{number}", "g.", value=1))).collect(RUN)
     assert (raised.value.reason, len(raised.value.result.samples)) == (Reason.LIMIT, 10)
-
-
-def test_remembered_families_do_not_pile_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bridge, "FAMILY_CAP", 2)
-    foreign = Yields()
-    collector = bridged(foreign)
-    for number in range(5):
-        foreign.metrics = (GaugeMetricFamily(f"g{number}", "g.", value=1),)
-        assert len(collector.collect(RUN).samples) == 1
-    assert len(vars(collector)["_known"]) == 2
 
 
 def test_a_new_label_name_in_every_sample_does_not_widen_the_rows_without_end() -> None:

@@ -131,16 +131,17 @@ def test_built_in_collectors_are_found_with_health_first() -> None:
 
 
 def test_a_new_file_with_options_and_build_is_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "hello.py").write_text(dedent(OURS))
+    (tmp_path / "abacus.py").write_text(dedent(OURS))
     (tmp_path / "not_one.py").write_text("Options = 5\ndef build(options, parts): ...\n")
     monkeypatch.setattr(exporter.collectors, "__path__", [*exporter.collectors.__path__, str(tmp_path)])
     try:
-        assert "hello" in builtin()
-        assert "not_one" not in builtin()
+        found = list(builtin())
     finally:
-        for name in ("hello", "not_one"):
+        for name in ("abacus", "not_one"):
             sys.modules.pop(f"exporter.collectors.{name}", None)
             vars(exporter.collectors).pop(name, None)
+    assert found[:2] == ["health", "abacus"]
+    assert "not_one" not in found
 
 
 def test_a_plugin_module_is_loaded_built_and_run_like_a_built_in_one(package: Package, parts: Parts) -> None:
@@ -175,6 +176,17 @@ def test_a_prometheus_client_collector_is_made_once_for_all_configurations(packa
     assert isinstance(collector, Bridge)
     # One was made by the module itself, one by its factory.
     assert collector.collect(Run(1, float("inf"), 0.0)).samples[0].values == (2.0,)
+
+
+def test_a_plugin_loaded_earlier_is_kept_when_others_come_and_go(package: Package) -> None:
+    package.offers("theirs", "plugin_theirs:factory", THEIRS)
+    package.offers("hello", "plugin_hello", OURS)
+    first = Catalogue.of(["theirs", "nowhere"])
+    second = Catalogue.of(["hello", "theirs"], first)
+    assert list(second.outside) == ["hello", "theirs"]
+    assert second.outside["theirs"] is first.outside["theirs"]
+    assert second.failed == {}
+    assert list(Catalogue.of([], second).outside) == []
 
 
 @pytest.mark.parametrize(
@@ -257,11 +269,13 @@ def test_col14_what_a_plugin_writes_to_stdout_lands_on_stderr(
         "os.write(1, b'from the descriptor\\n')\n"
         "subprocess.run(['echo', 'from a child'])\n" + dedent(OURS),
     )
+    assert sys.__stdout__ is not None
+    sys.__stdout__.write("ours before\n")
     loaded, _ = plugins(["loud"])
-    print("ours")
-    sys.__stdout__.flush() if sys.__stdout__ else None
+    sys.__stdout__.write("ours after\n")
+    sys.__stdout__.flush()
     out, err = capfd.readouterr()
-    assert out == "ours\n"
+    assert out == "ours before\nours after\n"
     assert {"from python", "from the original stdout", "from the descriptor", "from a child"} <= set(err.splitlines())
     assert list(loaded) == ["loud"]
 

@@ -98,8 +98,8 @@ def test_aliases_are_copies_with_the_place_of_the_original() -> None:
     with pytest.raises(ConfigError) as caught:
         read("limits: &x {series_total: -1}\nlog: *x\ncycle: *x\n")
     assert [str(problem) for problem in caught.value.problems] == [
-        "c.yaml:1:13: log.series_total: unknown key",
         "c.yaml:1:13: cycle.series_total: unknown key",
+        "c.yaml:1:13: log.series_total: unknown key",
         "c.yaml:1:27: limits.series_total: must be at least 1",
     ]
 
@@ -158,14 +158,14 @@ def test_a_failed_load_names_the_files_that_may_mend_it(tmp_path: Path) -> None:
         pytest.param(b"{a: " * 5000, "c.yaml:1:198: nested deeper than 50 levels", id="braces"),
         pytest.param(b"- " * 5000, "c.yaml:1:101: nested deeper than 50 levels", id="dashes"),
         pytest.param(b"? " * 5000, "c.yaml:1:101: nested deeper than 50 levels", id="question marks"),
-        pytest.param(b"a: [" + b"1," * 500_000 + b"]", "c.yaml:1:200001: too many values", id="too many values"),
+        pytest.param(b"a: [" + b"1," * 500_000 + b"]", "c.yaml:1:199999: too many values", id="too many values"),
         pytest.param(b"a: '" + b"${X}" * 250_000 + b"'", f"c.yaml:1:4: a: {UNSET}", id="variables"),
     ],
 )  # fmt: skip
 def test_hostile_files_are_refused_in_two_seconds(content: bytes, expected: str, tmp_path: Path) -> None:
-    started = time.monotonic()
+    started = time.process_time()  # others may be using the machine
     found = complaints(content, tmp_path)
-    assert time.monotonic() - started < 2
+    assert time.process_time() - started < 2
     assert found[0] == expected
     assert all("\n" not in line for line in found)
 
@@ -178,13 +178,32 @@ def test_a_file_that_cannot_be_read_is_told_in_one_line(tmp_path: Path) -> None:
         assert str(caught.value) == f"{tmp_path / path}: cannot read the configuration: {reason}"
 
 
-def test_a_file_of_nothing_but_mistakes_lists_the_first_and_says_so(tmp_path: Path) -> None:
-    started = time.monotonic()
-    found = complaints("".join(f"key{number}: x\n" for number in range(20_000)), tmp_path)
-    assert time.monotonic() - started < 2
+@pytest.mark.parametrize(("value", "first"), [("x", "1: key0: unknown key"), ("0b1", "7: key0: a number in a form")])
+def test_a_file_of_nothing_but_mistakes_lists_the_first_and_says_so(value: str, first: str, tmp_path: Path) -> None:
+    started = time.process_time()  # others may be using the machine
+    found = complaints("".join(f"key{number}: {value}\n" for number in range(20_000)), tmp_path)
+    assert time.process_time() - started < 2
     assert len(found) == 201
-    assert found[0] == "c.yaml:1:1: key0: unknown key"
+    assert found[0].startswith(f"c.yaml:1:{first}")
     assert found[-1] == "c.yaml: and more: only the first problems are listed"
+
+
+def test_variables_cannot_blow_up_a_small_file() -> None:
+    with pytest.raises(ConfigError, match="environment variables expand to too much text"):
+        read("plugins: ['" + "${X}" * 20 + "']", {"X": "x" * 100_000})
+
+
+def test_a_variable_that_is_empty_gives_way_to_the_default() -> None:
+    text = "plugins: ['${EMPTY:-a}', '${GONE:-b}', '${SET:-c}', 'x${GONE:-}', '$${SET}', '$5']"
+    assert read(text, {"EMPTY": "", "SET": "d"}).config.plugins == ("a", "b", "d", "x", "${SET}", "$5")
+
+
+def test_text_in_quotes_is_never_taken_for_anything_else() -> None:
+    config = read(
+        "targets: {static: [{name: '010', type: slack, url: \"https://a.example.org\"}]}\nplugins: ['no', !!str 1e3]"
+    )
+    assert config.config.targets.static[0].name == "010"
+    assert config.config.plugins == ("no", "1e3")
 
 
 class Remote(Section):
@@ -260,7 +279,7 @@ def test_a_check_over_several_keys_is_silent_while_one_of_them_cannot_be_read() 
         read(text.format("long-login"), mine=PluginOptions)
     assert [problem.message for problem in caught.value.problems] == ["not both, …"]
     with pytest.raises(ConfigError) as caught:
-        read(text.format("${UNSET}"), mine=PluginOptions)
+        read(text.format("'${UNSET}'"), mine=PluginOptions)
     assert [problem.path for problem in caught.value.problems] == ["collectors.mine.remote.login"]
 
 

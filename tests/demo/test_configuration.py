@@ -1,6 +1,5 @@
 """The demo's configuration, seen with the product's own eyes."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,6 @@ from exporter.collectors.registry import Catalogue
 from exporter.config.loader import Loaded, parse
 from exporter.demo import configuration, receivers
 from exporter.demo.configuration import Ports
-from exporter.engine.clock import SystemClock
 from exporter.engine.threads import DaemonPool
 from exporter.model.collector import Run
 from exporter.model.metric import Result
@@ -56,17 +54,34 @@ def test_a_folder_with_odd_characters_does_not_break_the_configuration(
     assert config.collectors.health.tls.ca_file == odd  # type: ignore[attr-defined]
 
 
+class Watch:
+    """A clock that only moves when told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+    def wall(self) -> float:
+        return self.now
+
+    async def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
 async def test_the_health_collector_finds_each_target_in_its_promised_state(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(receivers, "SLOW", 0.3)
-    now = 0.0
-    demo = await exporter.demo.start(lambda: now)
+    watch = Watch()
+    monkeypatch.setattr(receivers, "asyncio", watch)  # slow by this clock
+    demo = await exporter.demo.start(watch.monotonic)
+    config = loaded(demo.config_text).config
+    # One at a time, so that the slow one is slow alone.
+    options: Options = config.collectors.health.model_copy(update={"concurrency": 1})  # type: ignore[attr-defined]
+    targets = TargetDirectory(document.to_target("static", "demo") for document in config.targets.static)
+    prober = Prober(DaemonPool("dns", 2), AddressPolicy(), watch, options.tls.options())
+    parts = Parts(clock=watch, prefix="publishing", tick=5.0, targets=targets, prober=prober)
     try:
-        config = loaded(demo.config_text).config
-        options: Options = config.collectors.health.model_copy(update={"degraded_latency": 0.25})  # type: ignore[attr-defined]
-        targets = TargetDirectory(document.to_target("static", "demo") for document in config.targets.static)
-        prober = Prober(DaemonPool("dns", 2), AddressPolicy(), SystemClock(), options.tls.options())
-        parts = Parts(clock=SystemClock(), prefix="publishing", tick=5.0, targets=targets, prober=prober)
-        assert await states(Health(options, parts)) == {
+        assert await states(Health(options, parts), watch) == {
             "rootly-incidents": ("healthy", None),
             "slack-oncall": ("degraded", None),
             "slack-old-team": ("degraded", "http_status"),
@@ -74,15 +89,15 @@ async def test_the_health_collector_finds_each_target_in_its_promised_state(monk
             "webhook-audit": ("healthy", None),
             "webhook-staging": ("unknown", None),
         }
-        now = 25.0
-        assert (await states(Health(options, parts)))["pagerduty-primary"] == ("degraded", "http_status")
-        await prober.close()
+        watch.now = 25.0
+        assert (await states(Health(options, parts), watch))["pagerduty-primary"] == ("degraded", "http_status")
     finally:
+        await prober.close()
         await demo.stop()
 
 
-async def states(health: Health) -> dict[str, tuple[str, Any]]:
-    result = await health.collect(Run(1, time.monotonic() + 10, time.time()))
+async def states(health: Health, watch: Watch) -> dict[str, tuple[str, Any]]:
+    result = await health.collect(Run(1, watch.now + 60, watch.now))
     assert isinstance(result, Result)
     detail: Any = result.detail
     return {target.name: (target.state, target.last_reason) for target in detail.targets}

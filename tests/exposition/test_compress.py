@@ -126,6 +126,13 @@ def test_segments_nobody_asked_for_are_forgotten(deflated: list[bytes]) -> None:
     assert len(deflated) == 2
 
 
+def test_new_bytes_in_the_place_of_old_ones_are_not_mistaken_for_them() -> None:
+    compressor = Compressor()
+    for seed in range(50):
+        compressor.turn()
+        assert stdlib_gzip.decompress(compressor.gzip([text(seed)])) == text(seed)
+
+
 @settings(deadline=None)
 @given(st.lists(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), max_size=9), max_size=5))
 def test_pages_that_change_at_random_are_always_right(rounds: list[list[tuple[int, int]]]) -> None:

@@ -121,6 +121,7 @@ def test_gzip_for_those_who_take_it(header: str) -> None:
         "gzip;q=0.000",
         "gzip;q=0, *",
         "gzip, gzip;q=0",
+        "gzip;q=0, gzip",
         "*;q=0",
         "gzip;q=0.2, identity;q=0.8",
         "identity, *;q=0.5",

@@ -257,12 +257,25 @@ async def test_large_filtered_pages_are_not_kept(
     pages: Pages, renders: Renders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "KEPT_BYTES", 10)
+    now = snapshot(COLLECTED, SELF)
     for _ in range(2):
-        page = await pages.page(
-            snapshot(COLLECTED, SELF), Format.TEXT, False, Selection(names=frozenset({HEALTH.name}))
-        )
+        page = await pages.page(now, Format.TEXT, False, Selection(names=frozenset({HEALTH.name})))
         assert families(page) == [HEALTH.name]
     assert renders.count == 2
+
+
+@pytest.mark.parametrize("selection", [EVERYTHING, Selection(names=frozenset({HEALTH.name}))])
+async def test_a_page_that_is_there_waits_for_no_thread(pages: Pages, renders: Renders, selection: Selection) -> None:
+    now = snapshot(COLLECTED, SELF)
+    page = await pages.page(now, Format.TEXT, True, selection)
+    renders.gate.clear()
+    renders.begun.clear()
+    busy = asyncio.ensure_future(pages.page(now, Format.OPENMETRICS, True))
+    await asyncio.to_thread(renders.begun.wait, 30)
+    assert await pages.page(now, Format.TEXT, True, selection) is page
+    assert not busy.done()
+    renders.gate.set()
+    await busy
 
 
 async def test_a_plugin_that_brings_process_metrics_has_them_instead_of_us(pages: Pages) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 
@@ -34,7 +35,7 @@ def test_between_two_probes_lies_the_interval_and_never_more() -> None:
     ticks = [7.0 + 15.0 * number for number in range(40)]
     for name in NAMES[:50]:
         served = ticks_of(slots, name, ticks)
-        gaps = [later - earlier for earlier, later in zip(served, served[1:], strict=False)]
+        gaps = [later - earlier for earlier, later in pairwise(served)]
         assert gaps[0] <= 4
         assert set(gaps[1:]) == {4}
 
@@ -44,7 +45,7 @@ def test_ticks_that_come_a_little_early_or_late_neither_skip_nor_double() -> Non
     ticks = [15.0 * number + wobble for number, wobble in enumerate([0.0, -0.2, 0.3, -0.1, 0.2] * 8)]
     for name in NAMES[:50]:
         served = ticks_of(slots, name, ticks)
-        assert {later - earlier for earlier, later in zip(served[1:], served[2:], strict=False)} == {4}
+        assert {later - earlier for earlier, later in pairwise(served[1:])} == {4}
 
 
 def test_an_extra_tick_in_between_does_not_double_a_slot() -> None:
@@ -52,7 +53,7 @@ def test_an_extra_tick_in_between_does_not_double_a_slot() -> None:
     ticks = sorted([15.0 * number for number in range(20)] + [15.0 * number + 7.4 for number in range(20)])
     for name in NAMES[:50]:
         served = [ticks[number] for number in ticks_of(slots, name, ticks)][1:]
-        assert all(later - earlier > 52 for earlier, later in zip(served, served[1:], strict=False))
+        assert all(later - earlier > 52 for earlier, later in pairwise(served))
 
 
 def test_after_a_long_pause_a_target_is_due_once() -> None:

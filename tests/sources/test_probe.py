@@ -144,7 +144,7 @@ async def test_up2_up3_the_deadline_counts_for_the_whole_probe(script: Script) -
         begin = asyncio.get_running_loop().time()
         failed = await failure_of(ask(remote.url(), timeout=0.3))
         assert failed.reason is Reason.TIMEOUT
-        assert 0.25 < asyncio.get_running_loop().time() - begin < 1.0
+        assert 0.25 < asyncio.get_running_loop().time() - begin < 2.0
 
 
 async def test_interim_answers_without_end_are_cut_off() -> None:

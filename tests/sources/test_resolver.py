@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator, Callable
+import threading
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import pytest
@@ -42,8 +43,8 @@ class Names:
 
 
 @pytest.fixture
-async def names() -> AsyncIterator[Names]:
-    yield Names()
+async def names() -> Names:
+    return Names()
 
 
 async def addresses(resolver: Resolver, host: str = "h", **more: Any) -> list[str]:
@@ -67,14 +68,14 @@ async def test_an_address_of_the_link_keeps_its_interface() -> None:
 
 
 async def test_only_addresses_of_the_family_asked_for_are_given(names: Names) -> None:
-    resolver = Resolver(names, ManualClock())  # type: ignore[arg-type]
+    resolver = Resolver(names, ManualClock())
     assert await addresses(resolver) == ["192.0.2.1", "2001:db8::1"]
     assert await addresses(resolver, family=socket.AF_INET6) == ["2001:db8::1"]
 
 
 async def test_an_answer_is_remembered_for_a_moment(names: Names) -> None:
     clock = ManualClock()
-    resolver = Resolver(names, clock)  # type: ignore[arg-type]
+    resolver = Resolver(names, clock)
     for _ in range(3):
         await addresses(resolver)
     clock.advance(9.9)
@@ -87,7 +88,7 @@ async def test_an_answer_is_remembered_for_a_moment(names: Names) -> None:
 
 async def test_that_a_name_does_not_resolve_is_remembered_for_a_shorter_moment(names: Names) -> None:
     clock = ManualClock()
-    resolver = Resolver(names, clock)  # type: ignore[arg-type]
+    resolver = Resolver(names, clock)
     names.answer = socket.gaierror(socket.EAI_AGAIN, "try again")
     for _ in range(3):
         with pytest.raises(Failure):
@@ -99,7 +100,7 @@ async def test_that_a_name_does_not_resolve_is_remembered_for_a_shorter_moment(n
 
 
 async def test_however_many_want_a_name_it_is_asked_for_once(names: Names) -> None:
-    resolver = Resolver(names, ManualClock())  # type: ignore[arg-type]
+    resolver = Resolver(names, ManualClock())
     names.gate.clear()
     waiting = [asyncio.ensure_future(addresses(resolver)) for _ in range(50)]
     await asyncio.sleep(0)
@@ -113,7 +114,7 @@ async def test_however_many_want_a_name_it_is_asked_for_once(names: Names) -> No
 
 
 async def test_a_lookup_nobody_waits_for_is_dropped_and_can_be_made_again(names: Names) -> None:
-    resolver = Resolver(names, ManualClock())  # type: ignore[arg-type]
+    resolver = Resolver(names, ManualClock())
     names.gate.clear()
     waiting = asyncio.ensure_future(addresses(resolver))
     await asyncio.sleep(0.01)
@@ -130,14 +131,14 @@ async def test_a_lookup_nobody_waits_for_is_dropped_and_can_be_made_again(names:
 
 async def test_what_is_remembered_is_bounded(names: Names, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT", 10)
-    resolver = Resolver(names, ManualClock())  # type: ignore[arg-type]
+    resolver = Resolver(names, ManualClock())
     for number in range(100):
         await addresses(resolver, f"h{number}")
     assert list(resolver._known) == [f"h{number}" for number in range(90, 100)]
 
 
 async def test_closing_ends_what_is_under_way(names: Names) -> None:
-    resolver = Resolver(names, ManualClock())  # type: ignore[arg-type]
+    resolver = Resolver(names, ManualClock())
     names.gate.clear()
     waiting = asyncio.ensure_future(addresses(resolver))
     await asyncio.sleep(0.01)
@@ -148,7 +149,7 @@ async def test_closing_ends_what_is_under_way(names: Names) -> None:
 
 async def test_a_name_that_hangs_does_not_hold_up_another() -> None:
     pool = DaemonPool("dns", 2)
-    release = __import__("threading").Event()
+    release = threading.Event()
     hung = asyncio.ensure_future(pool(release.wait))
     resolver = Resolver(pool, ManualClock())
     assert await addresses(resolver, "localhost")

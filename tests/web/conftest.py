@@ -71,6 +71,7 @@ class Clock:
 class Running:
     """A served site and a client for it."""
 
+    site: Site
     feed: Feed
     clock: Clock
     meter: Meter
@@ -124,8 +125,8 @@ async def serving(
     server = Server(site)
     await server.start(addresses)
     try:
-        async with aiohttp.ClientSession(auto_decompress=False, timeout=aiohttp.ClientTimeout(20)) as client:
-            yield Running(feed, clock, meter, server, client, reloads)
+        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as client:
+            yield Running(site, feed, clock, meter, server, client, reloads)
     finally:
         await server.stop(2.0)
 

@@ -10,7 +10,7 @@ from exporter.web.middleware import BUCKETS
 from tests.web.conftest import Running, serving, snapshot
 
 
-@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "BREW"])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "LOCK"])
 @pytest.mark.parametrize("path", ["/", "/metrics", "/events", "/-/healthy", "/-/ready", "/-/reload", "/openapi.json"])
 async def test_every_route_takes_its_methods_and_no_other(site: Running, path: str, method: str) -> None:
     site.feed.publish(snapshot())
@@ -23,7 +23,7 @@ async def test_every_route_takes_its_methods_and_no_other(site: Running, path: s
     assert answer.headers["Allow"] == ", ".join(taken)
     if method != "HEAD":
         assert json.loads(body)["error"]["code"] == "method_not_allowed"
-    counted = method if method != "BREW" else "other"
+    counted = method if method != "LOCK" else "other"
     assert site.counted()[path, counted, "405"] == 1
 
 
@@ -38,9 +38,10 @@ async def test_nothing_at_a_path_is_told_in_json(site: Running) -> None:
 async def test_what_clients_make_up_never_becomes_a_label(site: Running) -> None:
     for number in range(50):
         await site.get(f"/nope/{number}")
-        async with site.client.request(f"M{number}", site.url("/metrics")):
+    for method in ("LOCK", "SEARCH", "PROPFIND", "MKCOL"):
+        async with site.client.request(method, site.url("/metrics")):
             pass
-    assert site.counted() == {("other", "GET", "404"): 50, ("/metrics", "other", "405"): 50}
+    assert site.counted() == {("other", "GET", "404"): 50, ("/metrics", "other", "405"): 4}
 
 
 async def test_requests_are_timed_by_route(site: Running) -> None:

@@ -3,9 +3,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-import jsonschema
+import pytest
 
-from tests.web.conftest import Running, serving, snapshot
+from tests.web.conftest import Running, serving
+
+jsonschema = pytest.importorskip("jsonschema")
 
 
 async def document(site: Running) -> dict[str, Any]:
@@ -55,8 +57,10 @@ async def test_repeated_parameters_are_arrays(site: Running) -> None:
     }
 
 
-async def test_the_server_is_the_external_url_or_relative(site: Running) -> None:
-    assert (await document(site))["servers"] == [{"url": "."}]
-    async with serving(external_url="https://exporter.example.org/x") as other:
-        other.feed.publish(snapshot())
+async def test_the_server_is_the_external_url_or_the_prefix(site: Running) -> None:
+    assert (await document(site))["servers"] == [{"url": "/"}]
+    async with serving(external_url="https://exporter.example.org/x/") as other:
         assert (await document(other))["servers"] == [{"url": "https://exporter.example.org/x"}]
+    async with serving(route_prefix="/x/") as other:
+        _, body = await other.get("/x/openapi.json")
+        assert json.loads(body)["servers"] == [{"url": "/x"}]

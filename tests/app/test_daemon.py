@@ -1,0 +1,174 @@
+"""The daemon in this process: what is served, what a reload keeps, how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from exporter.app.daemon import Daemon
+from exporter.app.settings import Flags
+from exporter.config.loader import ConfigError
+from tests.fakes.remote import answer as http
+from tests.fakes.remote import serve
+
+BASE = "cycle: {interval: 500ms, timeout: 400ms}\nweb: {listen_addresses: ['127.0.0.1:0'], enable_lifecycle: true}\n"
+
+
+@asynccontextmanager
+async def running(file: Path, text: str) -> AsyncIterator[tuple[Daemon, aiohttp.ClientSession]]:
+    """A daemon that listens and has made its first snapshot."""
+    file.write_text(BASE + text)
+    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    daemon = Daemon(Flags(config_file=file), {})
+    listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    serving = asyncio.create_task(daemon.serve(lambda addresses: listening.set_result(addresses[0])))
+    try:
+        waiting: list[asyncio.Future[Any]] = [serving, listening]
+        await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        if serving.done():
+            await serving
+        async with aiohttp.ClientSession(f"http://{listening.result()}") as session:
+            async with asyncio.timeout(10):
+                while (await session.get("/-/ready")).status != 200:
+                    await asyncio.sleep(0.01)
+            yield daemon, session
+        os.kill(os.getpid(), signal.SIGTERM)
+        async with asyncio.timeout(10):
+            await serving
+    finally:
+        serving.cancel()
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            await serving
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+async def page(session: aiohttp.ClientSession) -> str:
+    async with session.get("/metrics") as answer:
+        return await answer.text()
+
+
+async def until(session: aiohttp.ClientSession, *fragments: str, absent: str = "\0") -> str:
+    async with asyncio.timeout(10):
+        while True:
+            text = await page(session)
+            if all(fragment in text for fragment in fragments) and absent not in text:
+                return text
+            await asyncio.sleep(0.02)
+
+
+def target(name: str, url: str) -> str:
+    return f"{{name: {name}, type: webhook, url: '{url}'}}"
+
+
+async def test_a_target_is_probed_and_shown(tmp_path: Path) -> None:
+    """From a line of configuration to a series."""
+    async with (
+        serve(http(200)) as receiver,
+        running(tmp_path / "c", f"targets: {{static: [{target('a', receiver.url())}]}}") as (
+            _,
+            session,
+        ),
+    ):
+        text = await until(session, 'publishing_health_status{target="a",type="webhook"} 1.0')
+        assert "platform_exporter_build_info" in text
+
+
+async def test_a_reload_swaps_targets_and_keeps_the_rest(tmp_path: Path) -> None:
+    """The new target appears, the old one goes, and what did not change goes on counting."""
+    file = tmp_path / "c"
+    async with serve(http(200)) as receiver:
+        a, b = target("a", receiver.url()), target("b", receiver.url())
+        async with running(file, f"targets: {{static: [{a}]}}") as (daemon, session):
+            await until(session, 'health_status{target="a"')
+            before = daemon.engine.feed.current()
+            file.write_text(BASE + f"targets: {{static: [{b}]}}")
+            async with session.post("/-/reload?dry_run=1") as answer:
+                assert await answer.json() == {"changes": ["targets.static"], "applied": False}
+            assert 'target="a"' in await page(session)
+            async with session.post("/-/reload") as answer:
+                assert await answer.json() == {"changes": ["targets.static"], "applied": True}
+            text = await until(session, 'health_status{target="b"', absent='target="a"')
+            assert before is not None
+            assert "platform_exporter_config_last_reload_successful 1" in text
+
+
+async def test_a_bad_reload_changes_nothing_and_says_so(tmp_path: Path) -> None:
+    """The last good configuration stays, and the metric tells."""
+    file = tmp_path / "c"
+    async with running(file, "") as (_, session):
+        file.write_text(BASE + "cycle: {interval: never}\nnonsense: 1")
+        async with session.post("/-/reload") as answer:
+            assert answer.status == 400
+            assert len((await answer.json())["error"]["problems"]) >= 2
+        await until(session, "platform_exporter_config_last_reload_successful 0")
+        file.write_text(BASE)
+        os.kill(os.getpid(), signal.SIGHUP)
+        await until(session, "platform_exporter_config_last_reload_successful 1")
+
+
+async def test_a_changed_file_is_taken_over_by_itself(tmp_path: Path) -> None:
+    """Nobody has to send a signal."""
+    file = tmp_path / "c"
+    async with serve(http(200)) as receiver, running(file, "") as (_, session):
+        file.write_text(BASE + f"targets: {{static: [{target('late', receiver.url())}]}}")
+        await until(session, 'health_status{target="late"')
+
+
+async def test_what_needs_a_restart_is_refused(tmp_path: Path) -> None:
+    """The listener never closes."""
+    file = tmp_path / "c"
+    async with running(file, "") as (_, session):
+        file.write_text(BASE.replace("127.0.0.1:0", "127.0.0.1:1"))
+        async with session.post("/-/reload?dry_run=1") as answer:
+            assert answer.status == 400
+            problem = (await answer.json())["error"]["problems"][0]
+            assert problem["path"] == "web.listen_addresses"
+            assert "restart" in problem["message"]
+
+
+async def test_a_changed_interval_moves_the_grid(tmp_path: Path) -> None:
+    """Collectors that depend on the tick are built anew; the daemon goes on."""
+    file = tmp_path / "c"
+    async with serve(http(200)) as receiver:
+        targets = f"targets: {{static: [{target('a', receiver.url())}]}}"
+        async with running(file, targets) as (_, session):
+            await until(session, 'health_status{target="a"')
+            file.write_text((BASE + targets).replace("500ms", "1s"))
+            async with session.post("/-/reload") as answer:
+                assert (await answer.json())["changes"] == ["cycle.interval"]
+            await until(session, 'health_status{target="a"')
+
+
+async def test_a_plugin_that_cannot_be_loaded_costs_only_itself(tmp_path: Path) -> None:
+    """It is listed with its reason."""
+    async with running(tmp_path / "c", "plugins: [ghost]\n") as (_, session):
+        text = await until(session, 'platform_exporter_collector_errors_total{collector="ghost",reason="config"} 1')
+        assert 'platform_exporter_collector_up{collector="health"} 1' in text
+
+
+async def test_an_address_in_use_is_an_error(tmp_path: Path) -> None:
+    """The message names the address."""
+    async with running(tmp_path / "c", "") as (_, session):
+        taken = str(session._base_url).removeprefix("http://").rstrip("/")
+        other = Daemon(Flags(config_text="log: {level: info}", listen_addresses=(taken,)), {})
+        with pytest.raises(OSError, match=taken):
+            await other.serve()
+
+
+async def test_collectors_that_clash_are_refused_before_anything_runs(tmp_path: Path) -> None:
+    """A configuration that cannot become one page is wrong as a whole."""
+    with pytest.raises(ConfigError):
+        Daemon(Flags(config_text="metric_prefix: platform_exporter\nnonsense: 1"), {})
+    ca = tmp_path / "missing.pem"
+    with pytest.raises(ConfigError, match="ca_file"):
+        Daemon(Flags(config_text=f"collectors: {{health: {{tls: {{ca_file: {ca}}}}}}}"), {})
