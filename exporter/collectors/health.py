@@ -76,7 +76,7 @@ class Options(CollectorOptions):
 
 
 _BOUNDS = (0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 5.0, 10.0)
-_RESERVE = 0.5
+_RESERVE = 0.5  # seconds at the end of a run in which no probe is under way any more, at most a tenth of it
 _OUTCOMES = ("success", "failure")
 # What a probe can end with; each starts at 0 so that the first of its kind is an increase.
 _REASONS = (
@@ -212,9 +212,10 @@ class Health:
         for name in gone:
             del self._states[name], self._due[name]
         self._meters.remove(gone)
-        for name in wanted.keys() - self._states.keys():
-            self._due[name] = float("-inf")
-            self._meters.add(name)
+        for name in wanted:
+            if name not in self._states:
+                self._due[name] = float("-inf")
+                self._meters.add(name)
         self._states = {
             name: self._states.get(name) or TargetState(target, self._rules) for name, target in wanted.items()
         }

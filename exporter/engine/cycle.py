@@ -62,7 +62,7 @@ class Cycle:
         self._short: set[str] = set()  # those who lost series when all were brought together
         self._running: dict[str, Slot] = {}  # everything with a task whose result is still wanted
         self._stuck: dict[str, Attempt] = {}  # given up, but not ended: while it lasts no other run may begin
-        self._awaited: set[str] = set()  # what this cycle still waits for
+        self._awaited: dict[str, Attempt] = {}  # what this cycle still waits for
         self._done: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._number = 0
@@ -159,7 +159,7 @@ class Cycle:
     def _attend(self, slot: Slot, attempt: Attempt) -> None:
         slot.attempt = attempt
         self._running[slot.name] = slot
-        self._awaited.add(slot.name)
+        self._awaited[slot.name] = attempt
         attempt.task = asyncio.get_running_loop().create_task(self._follow(slot, attempt))
 
     async def _follow(self, slot: Slot, attempt: Attempt) -> None:
@@ -172,7 +172,7 @@ class Cycle:
         slot.attempt = None
         del self._running[slot.name]
         self._end(slot, attempt.wall, attempt.started, attempt.deadline, ended, found)
-        self._awaited.discard(slot.name)
+        self._awaited.pop(slot.name, None)
         self._finish(not self._awaited)
 
     def _end(self, slot: Slot, wall: float, started: float, deadline: float, ended: Verdict, found: object) -> float:
@@ -218,7 +218,7 @@ class Cycle:
             return
         slot.attempt = None
         del self._running[slot.name]
-        self._awaited.discard(slot.name)
+        self._awaited.pop(slot.name, None)
         attempt.given_up = True
         self._stuck[slot.name] = attempt
         attempt.task.add_done_callback(lambda _: self._over(slot.name, attempt))
@@ -233,10 +233,8 @@ class Cycle:
 
     async def _wait(self, now: float, latest: float) -> None:
         # Time counts from here: a plain collector that held up the start has not eaten into that of the others.
-        for name in self._awaited:
-            slot = self._slots[name]
-            if slot.attempt is not None:
-                slot.attempt.deadline = now + slot.timeout
+        for name, attempt in self._awaited.items():
+            attempt.deadline = now + self._slots[name].timeout
         self._done = asyncio.get_running_loop().create_future()
         self._arm(min(now + self._plan.timeout, latest))
         try:

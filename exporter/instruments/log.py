@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import logging
 import logging.handlers
@@ -11,15 +10,18 @@ import queue
 import re
 import sys
 import threading
+import weakref
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import quote
 
 from exporter.instruments.meter import CounterCell, Meter
-from exporter.model.secret import MASK, live
+from exporter.model.secret import MASK, Secret, live
 
 LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warn": logging.WARNING, "error": logging.ERROR}
 _NAMES = {logging.DEBUG: "debug", logging.INFO: "info", logging.WARNING: "warn", logging.ERROR: "error"}
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _PLAIN = re.compile(r"[\w.:/@%+,\[\]<>-]+\Z")
 
 # Client libraries put URLs, headers and bodies into their messages: below this level they have nothing to say here.
@@ -74,38 +76,57 @@ class Redacting(logging.Handler):
         super().__init__()
         self._stream = stream
         self._redactions = redactions
+        self._known: list[weakref.ref[Secret]] = []
+        self._forms: list[str] = []
+
+    def createLock(self) -> None:  # noqa: N802  # the name is the standard library's
+        """Only one thread writes. A lock held by a write that is stuck would hold up the end of the process."""
+        self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
         try:
             self._stream.write(self._redact(self.format(record)) + "\n")
             self._stream.flush()
-        except (OSError, ValueError):
-            pass  # nowhere left to say it: stderr is closed or full, and the daemon goes on
+        except Exception:
+            pass  # nowhere left to say it: stderr is closed or full, or a field cannot be shown; the daemon goes on
 
     def _redact(self, line: str) -> str:
-        for secret in list(live.values()):
-            for form in _forms(secret.reveal()):
-                if form in line:
-                    line = line.replace(form, MASK)
-                    self._redactions.inc()
+        known = live.valuerefs()
+        if known != self._known:
+            # Once for each secret and not for each line: this thread shares the processor with the event loop.
+            self._forms = [form for ref in known if (secret := ref()) is not None for form in forms(secret.reveal())]
+            self._known = known
+        for form in self._forms:
+            if form in line:
+                line = line.replace(form, MASK)
+                self._redactions.inc()
         return line
 
 
-def _forms(secret: str) -> list[str]:
+def forms(secret: str) -> list[str]:
     """How a secret may look in a line. Shorter ones than six characters would blank ordinary words."""
-    if len(secret) < 6:
+    if len(secret) < 6 or secret == MASK:
         return []
-    raw = secret.encode()
-    encoded = {
+    raw = secret.encode(errors="surrogatepass")
+    quoted = {quote(raw, safe=""), quote(raw)}
+    found = {
         secret,
-        quote(secret, safe=""),
-        quote(secret),
+        *quoted,
+        *(_ESCAPE.sub(lambda escape: escape[0].lower(), text) for text in quoted),
         repr(secret)[1:-1],
         json.dumps(secret)[1:-1],
-        base64.b64encode(raw).decode().rstrip("="),
-        base64.urlsafe_b64encode(raw).decode().rstrip("="),
+        json.dumps(secret, ensure_ascii=False)[1:-1],
+        *_base64(raw),
     }
-    return sorted(encoded, key=len, reverse=True)
+    return sorted(found, key=len, reverse=True)
+
+
+def _base64(raw: bytes) -> Iterator[str]:
+    """What no neighbour can change of the encoded form, for each place it can have in a longer text."""
+    for before in range(3):
+        start, end = (0, 2, 3)[before], (before + len(raw)) * 8 // 6
+        yield base64.b64encode(bytes(before) + raw).decode()[start:end]
+        yield base64.urlsafe_b64encode(bytes(before) + raw).decode()[start:end]
 
 
 class _Counting(logging.Handler):
@@ -128,6 +149,11 @@ class _Queue(logging.handlers.QueueHandler):
         """The queue is full: the line is lost, and saying so would need another line."""
 
 
+class _Listener(logging.handlers.QueueListener):
+    def enqueue_sentinel(self) -> None:
+        self.queue.put(self._sentinel)  # type: ignore[attr-defined]  # waits for room: the lines before it count
+
+
 class Log:
     """The process's logging: started once, level and format changed on reload, drained at the end."""
 
@@ -137,30 +163,31 @@ class Log:
         # Bounded: with a stuck pipe on the other side lines are lost, not memory.
         lines: queue.Queue[Any] = queue.Queue(10_000)
         self._queue = _Queue(lines)
-        self._listener = logging.handlers.QueueListener(lines, self._writer)
+        self._listener = _Listener(lines, self._writer)
         self._counting = _Counting(meter)
         self._root = logging.getLogger()
+        self._started = False
 
     def start(self, level: str, format: str) -> None:
         """Takes over the root logger."""
         self.configure(level, format)
         self._root.handlers[:] = [self._counting, self._queue]
-        for name in _LIBRARIES:
-            logging.getLogger(name).setLevel(logging.WARNING)
         self._listener.start()
+        self._started = True
 
     def configure(self, level: str, format: str) -> None:
         """Changes level and format while running."""
         self._writer.setFormatter(Json() if format == "json" else Logfmt())
         self._root.setLevel(LEVELS[level])
+        for name in _LIBRARIES:
+            logging.getLogger(name).setLevel(max(logging.WARNING, LEVELS[level]))
 
     def stop(self) -> None:
         """Writes what is still queued, for a second at most: whoever reads the other end may be stuck."""
+        if not self._started:
+            return
+        self._started = False
         self._root.handlers[:] = []
-        drain = threading.Thread(target=self._drain, daemon=True)
+        drain = threading.Thread(target=self._listener.stop, daemon=True)
         drain.start()
         drain.join(1.0)
-
-    def _drain(self) -> None:
-        with contextlib.suppress(queue.Full):
-            self._listener.stop()

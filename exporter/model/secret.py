@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hmac
 import weakref
+from itertools import count
 from typing import Any
 
 MASK = "<secret>"
 
 # The log filter looks for these in every line: a net under the mechanism, which is the type below.
-# By identity: of two equal secrets in a set only one would be kept, and forgotten with it.
+# Numbered: of two equal secrets in a set only one would be kept, and forgotten with it.
 live: weakref.WeakValueDictionary[int, Secret] = weakref.WeakValueDictionary()
+_numbers = count()
 
 
 class Secret:
@@ -20,11 +22,15 @@ class Secret:
 
     def __init__(self, value: str) -> None:
         self._value = value
-        live[id(self)] = self
+        live[next(_numbers)] = self
 
     def reveal(self) -> str:
         """The text itself. Called only where it is sent to the remote it belongs to."""
         return self._value
+
+    def _bytes(self) -> bytes:
+        # What came from the environment may hold what cannot be encoded otherwise.
+        return self._value.encode(errors="surrogatepass")
 
     def __repr__(self) -> str:
         return MASK
@@ -35,7 +41,7 @@ class Secret:
         return MASK
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Secret) and hmac.compare_digest(self._value.encode(), other._value.encode())
+        return isinstance(other, Secret) and hmac.compare_digest(self._bytes(), other._bytes())
 
     def __hash__(self) -> int:
         return hash((Secret, self._value))

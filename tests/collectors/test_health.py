@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -367,6 +368,16 @@ async def test_targets_are_spread_over_their_interval_after_the_first_run() -> N
         assert all(seen.detail(f"t{number}").checks == 3 for number in range(100))
 
 
+async def test_a_slow_answer_does_not_make_a_target_miss_its_next_slot() -> None:
+    clock = ManualClock()
+    name = next(name for name in map(str, range(100)) if crc32(name.encode()) % 4 == 1)
+    async with serve(slow(clock, 9.0)) as remote, world(clock) as seen:
+        await seen.run(target(name, remote.url()))
+        clock.advance(TICK - 9.0)
+        await seen.run()
+        assert seen.detail(name).checks == 2
+
+
 async def test_a_new_target_is_probed_at_once_and_the_others_keep_their_slots() -> None:
     async with serve(answer(200)) as old, serve(answer(200)) as new, world() as seen:
         await seen.run(target("a", old.url()))
@@ -427,9 +438,9 @@ async def test_a_run_that_is_cancelled_keeps_what_has_ended_and_takes_up_the_res
             await asyncio.sleep(0.01)
         checks = {name: state.checks for name, state in seen.health._states.items()}
         assert checks == {"fine": 1, "hung1": 0, "hung2": 0, "last": 0}
-        seen.clock.advance(0.1)
+        seen.clock.advance(60)
         due = [state.target.name for state in seen.health._pick(seen.clock.monotonic())]
-        assert due == ["hung1", "hung2", "last"]
+        assert due == ["hung1", "hung2", "last", "fine"]
 
 
 async def hanging_world(stack: AsyncExitStack, count: int, **options: Any) -> tuple[World, list[Target], Remote]:

@@ -94,6 +94,11 @@ def test_values_arrive_with_their_types() -> None:
     assert config.web.enable_lifecycle is True
 
 
+def test_a_timeout_may_be_as_long_as_its_interval() -> None:
+    config = read("cycle: {interval: 10s, timeout: 10s}\ncollectors: {health: {interval: 1m, timeout: 60s}}").config
+    assert config.cycle.interval == config.cycle.timeout
+
+
 def test_aliases_are_copies_with_the_place_of_the_original() -> None:
     with pytest.raises(ConfigError) as caught:
         read("limits: &x {series_total: -1}\nlog: *x\ncycle: *x\n")
@@ -204,6 +209,12 @@ def test_text_in_quotes_is_never_taken_for_anything_else() -> None:
     )
     assert config.config.targets.static[0].name == "010"
     assert config.config.plugins == ("no", "1e3")
+
+
+def test_an_endless_key_is_an_unknown_key_without_a_guess() -> None:
+    with pytest.raises(ConfigError) as caught:
+        read("cycle: {" + "interval" * 100 + ": 5s}")
+    assert str(caught.value) == "c.yaml:1:9: cycle.?: unknown key"
 
 
 class Remote(Section):

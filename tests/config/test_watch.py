@@ -194,6 +194,19 @@ async def test_a_failing_callback_ends_nothing(tmp_path: Path, caplog: pytest.Lo
         assert changes.count == 2
 
 
+async def test_what_was_noted_before_there_was_a_loop_counts_as_seen(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    changes = Changes()
+    watch = Watch([file], at_once, changes, INTERVAL)
+    watch.note()
+    file.write_text("written between the load and the first look")
+    task = asyncio.create_task(watch.run())
+    await looks()
+    task.cancel()
+    await asyncio.wait([task])
+    assert changes.count == 1
+
+
 async def test_files_are_read_on_threads_of_the_pool(tmp_path: Path) -> None:
     file = tmp_path / "c.yaml"
     changed = asyncio.Event()

@@ -231,14 +231,22 @@ async def test_col3_a_collector_that_swallows_cancellation_is_an_overrun_until_i
 
 @pytest.mark.looptime
 async def test_col4_fifty_that_block_are_bounded_in_threads_and_hold_up_neither_cycle_nor_other_pools() -> None:
-    release = threading.Event()
+    release, begun = threading.Event(), threading.Semaphore(0)
 
     def act(run: Run) -> Result:
+        begun.release()
         release.wait(SAFE)
         return things("late")
 
+    async def all_threads_are_busy(run: Run) -> Result:
+        await asyncio.sleep(0)
+        if run.cycle == 1:
+            assert all(begun.acquire(timeout=SAFE) for _ in range(8))
+        return things("gate")
+
     before = threading.active_count()
-    rig = Rig(*(Blocking(f"b{number}", act) for number in range(50)), steady("good"), threads=8)
+    many = [Blocking(f"b{number}", act) for number in range(50)]
+    rig = Rig(*many, Doing("gate", all_threads_are_busy), steady("good"), threads=8)
     try:
         snapshot = await rig.run()
         assert snapshot.monotonic == pytest.approx(10.0)
@@ -363,6 +371,10 @@ async def test_col9_of_two_that_emit_the_same_series_the_first_in_the_configurat
     snapshot = await rig.run("one")
     assert names_of(snapshot, "two") == ["x", "y"]
     assert own(snapshot, "collector_samples", "two") == (2.0,), "what it lost it has again"
+    one.act = lambda run: things("x")
+    await rig.run("one")
+    rig.cycle.configure(plan(one))
+    assert list((await rig.run()).samples) == ["one"]
 
 
 async def test_col10_a_family_of_another_shape_under_a_name_that_is_taken_is_dropped() -> None:
@@ -513,7 +525,7 @@ async def test_new_settings_of_a_collector_without_a_result_wait_for_its_next_ru
 
 async def test_a_plan_that_cannot_be_taken_leaves_the_old_one_in_force() -> None:
     class Broken(Doing):
-        families = property(lambda self: 1 / 0)  # type: ignore[assignment]
+        families = property(lambda self: 1 / 0)
 
         def __init__(self) -> None:
             self.name = "broken"
@@ -572,7 +584,8 @@ async def test_an_awaitable_that_is_no_coroutine_is_awaited_and_cancelled_alike(
 
     def act(run: Run) -> asyncio.Future[Result]:
         futures.append(asyncio.get_running_loop().create_future())
-        asyncio.get_running_loop().call_soon(lambda: futures[0].done() or futures[0].set_result(things("later")))
+        if len(futures) == 1:
+            asyncio.get_running_loop().call_soon(futures[0].set_result, things("later"))
         return futures[-1]
 
     rig = Rig(Doing("a", act))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from decimal import Decimal
 from fractions import Fraction
 from math import inf, isfinite, isnan, nan
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from exporter.engine.limits import NOTHING, Accepted, Intake, Limits, Merge, series_of, series_per_metric
 from exporter.model.errors import Failure
-from exporter.model.metric import Distribution, Family, Kind, Quantiles, Result, Samples
+from exporter.model.metric import Distribution, Family, Key, Kind, Quantiles, Result, Samples, Value
 from exporter.model.reason import Drop
 
 GAUGE = Family("publishing_gauge", "A gauge.", Kind.GAUGE, ("name",))
@@ -204,8 +204,8 @@ def test_an_equal_declaration_is_as_good_as_the_same() -> None:
 
 @pytest.mark.parametrize(
     "unsound",
-    [Family("no name", "Illegal."), Family("publishing_x", None), Family("publishing_x", "")],
-    ids=str,  # type: ignore[arg-type]
+    [Family("no name", "Illegal."), Family("publishing_x", cast("str", None)), Family("publishing_x", "")],
+    ids=str,
 )
 def test_a_declaration_that_is_not_fit_for_a_page_counts_as_none(unsound: Family) -> None:
     for families in ((unsound,), None):
@@ -272,7 +272,7 @@ def test_one_family_in_many_pieces_is_one_column_without_doubles() -> None:
 
 
 def test_card1_the_budget_counts_whole_metrics() -> None:
-    rows = {(str(number),): Distribution((1.0, 1.0, 1.0), 1.0) for number in range(5)}
+    rows: dict[Key, Value] = {(str(number),): Distribution((1.0, 1.0, 1.0), 1.0) for number in range(5)}
     columns = (Samples.of(GAUGE, {("a",): 1.0}), Samples.of(HISTOGRAM, rows))
     found = accepted(intake(limits=Limits(series_per_collector=12)), *columns)
     assert series_per_metric(HISTOGRAM) == 5

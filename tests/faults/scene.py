@@ -30,7 +30,7 @@ NO_PROBLEMS: Mapping[str, Collection[str]] = {}
 class Scene:
     """Made anew for every test; `close` searches everything the daemon ever said for secrets."""
 
-    interval = timeout = 0.5
+    interval, timeout = 0.5, 0.4
 
     def __init__(self, folder: Path, background: Background, receiver: Receiver, prometheus: Prometheus | None) -> None:
         self.folder = folder
@@ -57,12 +57,12 @@ class Scene:
         names = ["well", *plugins]
         self.offer({name: f"hostile:{name}" for name in names})
         return {
-            "cycle": {"interval": "500ms", "timeout": "500ms"},
+            "cycle": {"interval": "500ms", "timeout": "400ms"},
             "targets": {"static": self.targets()},
             "collectors": {
                 "health": {
                     "interval": "500ms",
-                    "timeout": "500ms",
+                    "timeout": "400ms",
                     "probe_timeout": "300ms",
                     "probe": {"webhook": {"send_headers": True}},
                 },
@@ -161,17 +161,18 @@ class Scene:
         self,
         touched: Mapping[str, Collection[str]] = NO_PROBLEMS,
         *,
-        holds_loop: bool = False,
-        may_grow: Sequence[str] = (),
+        but_for: Sequence[str] = (),
     ) -> Iterator[Observed]:
-        """Watches over a fault: it begins and ends inside the block; what must hold is checked behind it."""
+        """Watches over a fault: it begins and ends inside the block; what must hold is checked behind it.
+
+        `but_for` are the beginnings of breaches that the row itself speaks of.
+        """
         seen = Observed(
             daemon=self.daemon,
             touched={name: frozenset(reasons) for name, reasons in touched.items()},
             interval=self.interval,
             timeout=self.timeout,
-            holds_loop=holds_loop,
-            may_grow=frozenset(may_grow),
+            but_for=tuple(but_for),
             before=self.daemon.page(),
             vitals_before=self.daemon.vitals(),
             begin=time.time(),
@@ -188,9 +189,9 @@ class Scene:
         finally:
             seen.sampler.stop()
         if self._prometheus is not None:
-            seen.ups, seen.ups_after = self._prometheus.ups(seen.begin), self._prometheus.ups(seen.end)
+            seen.ups = self._prometheus.ups(seen.begin)
         if breaches := seen.breaches():
-            pytest.fail("\n".join(dict.fromkeys(breaches)), pytrace=False)
+            pytest.fail("\n".join(breaches), pytrace=False)
 
     def _wait_for_recovery(self, seen: Observed) -> Iterator[str]:
         deadline = seen.end + self.interval + 1.0

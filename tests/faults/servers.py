@@ -53,6 +53,7 @@ class Prometheus:
             )
         until(lambda: self._find_port() is not None, 20.0, "prometheus listens")
         self._port = self._find_port()
+        until(lambda: bool(self.ups(0.0)), 20.0, "prometheus scrapes")
 
     def _find_port(self) -> str | None:
         found = _LISTENING.search(self._log.read_text())

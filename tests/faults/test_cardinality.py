@@ -9,6 +9,7 @@ from tests.faults.scene import Scene
 pytestmark = pytest.mark.slow
 
 BUDGET = 10_000
+DROPPED = "platform_exporter_samples_dropped_total"
 
 
 def test_CARD1_of_a_million_series_the_first_that_fit_are_shown_and_the_rest_counted(scene: Scene) -> None:
@@ -16,7 +17,7 @@ def test_CARD1_of_a_million_series_the_first_that_fit_are_shown_and_the_rest_cou
     config["collectors"]["one"] = {"blocking": True}
     config["limits"] = {"series_per_collector": BUDGET}
     scene.start(config)
-    with scene.fault(may_grow=["rss"]):
+    with scene.fault(but_for=["X6: rss"]):
         scene.mood(one="many:1000000")
         page = scene.page_with(lambda page: 'item="item-9999"' in page.text, 10.0)
         assert len(page.series("one_items")) == BUDGET
@@ -32,7 +33,7 @@ def test_CARD1_a_collector_of_another_library_is_stopped_at_its_deadline(scene: 
     config = scene.config("bridge")
     config["limits"] = {"series_per_collector": BUDGET}
     scene.start(config)
-    with scene.fault({"bridge": ["timeout", "overrun"]}, may_grow=["rss"]):
+    with scene.fault({"bridge": ["timeout", "overrun"]}, but_for=["X6: rss"]):
         scene.mood(bridge="many:1000000")
         scene.page_with(lambda page: page.own("collector_errors_total", collector="bridge", reason="overrun") >= 3, 20.0)
         scene.mood()
@@ -42,10 +43,10 @@ def test_CARD1_a_collector_of_another_library_is_stopped_at_its_deadline(scene: 
 def test_CARD2_new_label_values_in_every_cycle_do_not_pile_up(scene: Scene) -> None:
     config = scene.config("one", "bridge")
     config["cycle"] = {"interval": "20ms", "timeout": "20ms"}
-    config["collectors"]["health"] |= {"interval": "500ms", "timeout": "500ms"}
-    config["collectors"]["bridge"] = {"interval": "500ms", "timeout": "500ms"}
+    config["collectors"]["bridge"] = {"interval": "500ms", "timeout": "400ms"}
     scene.start(config)
-    with scene.fault():
+    # At this pace any hiccup of the machine makes a collector late.
+    with scene.fault(but_for=["X4: others"]):
         scene.mood(one="random:100")
         page = scene.cycles(200)
         series = page.own("snapshot_series")
@@ -60,7 +61,7 @@ def test_CARD2_new_label_values_in_every_cycle_do_not_pile_up(scene: Scene) -> N
 
 def test_CARD3_a_huge_label_value_is_dropped_and_counted(scene: Scene) -> None:
     scene.start(scene.config("one"))
-    with scene.fault(may_grow=["rss"]):
+    with scene.fault(but_for=["X6: rss"]):
         scene.mood(one="huge")
         page = scene.page_with(lambda p: p.own("samples_dropped_total", collector="one", reason="label") >= 3, 5.0)
         assert len(page.series("one_items")) == 1
@@ -72,7 +73,7 @@ def test_CARD3_five_hundred_labels_and_ten_thousand_label_names_keep_the_page_sm
     scene.start(scene.config("one", "bridge"))
     with scene.fault():
         scene.mood(one="wide", bridge="names:10000")
-        page = scene.page_with(lambda p: p.own("samples_dropped_total", collector="bridge", reason="label") >= 9_000, 5.0)
+        page = scene.page_with(lambda p: p.total(DROPPED, collector="bridge") >= 9_000, 5.0)
         page = scene.cycles(2)
         assert len(page.series("one_wide")) <= 1
         assert len(page.series("bridge_items")) <= 64

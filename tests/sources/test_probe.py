@@ -89,13 +89,14 @@ async def test_a_status_comes_back_as_it_is(status: int) -> None:
 async def test_a_probe_sends_one_plain_request() -> None:
     async with serve(answer(200, "Set-Cookie: a=b; Path=/")) as remote, prober() as made:
         for _ in range(2):
-            await made.probe(target(remote.url("/hook%2Fa?x=%2B+y"), Authorization="Bearer " + CANARY), "GET", False, 5)
+            url = remote.url("/hook%2Fa?x=%2B+y", host="localhost")
+            await made.probe(target(url, Authorization="Bearer " + CANARY), "GET", False, 5)
         assert remote.connections == 2, "each probe has a connection of its own"
         assert (
             remote.heads
             == [
                 "GET /hook%2Fa?x=%2B+y HTTP/1.1\r\n"
-                f"Host: 127.0.0.1:{remote.port}\r\n"
+                f"Host: localhost:{remote.port}\r\n"
                 "User-Agent: platform-exporter\r\nAccept: */*\r\nConnection: close\r\n\r\n"
             ]
             * 2

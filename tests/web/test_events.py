@@ -93,12 +93,16 @@ async def test_a_reader_that_takes_nothing_is_dropped(monkeypatch: pytest.Monkey
     monkeypatch.setattr(server, "Events", lambda site: Loud(site, patience=0.05))
     async with serving() as site:
         host, _, port = site.address.rpartition(":")
-        _, writer = await asyncio.open_connection(host, int(port), limit=1024)
+        reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
         writer.write(b"GET /events HTTP/1.1\r\nHost: x\r\n\r\n")
         async with asyncio.timeout(30):
             while ("/events", "GET", "200") not in _counted(site):
                 site.feed.publish(snapshot())
                 await asyncio.sleep(0)
+        async with asyncio.timeout(10):
+            with suppress(ConnectionError):
+                while await reader.read(1 << 20):
+                    pass  # what was under way; then nothing, not even a proper end
         writer.close()
         with suppress(ConnectionError):
             await writer.wait_closed()

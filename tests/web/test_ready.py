@@ -58,6 +58,29 @@ async def test_a_client_that_wants_the_end_gets_it(site: Running, asked: bytes) 
     await writer.wait_closed()
 
 
+async def test_an_old_client_that_wants_to_stay_is_told_that_it_may(site: Running) -> None:
+    site.feed.publish(snapshot())
+    reader, writer = await connect(site)
+    writer.write(request("Connection: keep-alive", version="1.0") * 2)
+    for _ in range(2):
+        headers, _ = await read(reader)
+        assert headers["status"] == "HTTP/1.0 200 OK"
+        assert headers["Connection"] == "keep-alive"
+    writer.close()
+    await writer.wait_closed()
+
+
+async def test_the_next_answer_waits_until_the_last_was_taken(site: Running) -> None:
+    site.feed.publish(large(1))
+    reader, writer = await connect(site)
+    writer.write(request() * 20)
+    await reader.readexactly(1)
+    for _ in range(20):
+        await site.get("/-/healthy")
+    assert site.counted()["/metrics", "GET", "200"] == 1
+    writer.transport.abort()
+
+
 async def test_the_heads_of_both_kinds_of_answer_say_the_same(site: Running) -> None:
     site.feed.publish(snapshot())
     reader, writer = await connect(site)

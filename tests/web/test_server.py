@@ -121,6 +121,12 @@ async def test_a_hung_answer_does_not_hold_up_the_stop() -> None:
             await answer
 
 
+async def test_a_connection_that_is_only_kept_open_does_not_hold_up_the_stop(site: Running) -> None:
+    await site.get("/-/healthy")
+    async with asyncio.timeout(5):
+        await site.server.stop(30.0)
+
+
 async def test_a_site_can_be_stopped_twice_and_before_it_was_started(site: Running) -> None:
     site.feed.publish(snapshot())
     await site.server.stop(1.0)
