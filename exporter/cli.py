@@ -19,6 +19,7 @@ from exporter.app.daemon import Daemon
 from exporter.app.loop import run_loop
 from exporter.app.settings import Flags, settle
 from exporter.config.loader import ConfigError, schema
+from exporter.config.types import listen_address, url_path
 from exporter.demo import start as start_demo
 from exporter.model.reason import Outcome
 from exporter.model.snapshot import Snapshot
@@ -153,11 +154,16 @@ def _web_flags(parser: argparse.ArgumentParser) -> None:
         "--web.listen-address",
         dest="listen_addresses",
         action="append",
+        type=_checked(listen_address),
         metavar="HOST:PORT",
         help="where to listen; repeatable (default: 127.0.0.1:9847)",
     )
     web.add_argument(
-        "--web.telemetry-path", dest="telemetry_path", metavar="PATH", help="where the metrics are (default: /metrics)"
+        "--web.telemetry-path",
+        dest="telemetry_path",
+        type=_checked(url_path),
+        metavar="PATH",
+        help="where the metrics are (default: /metrics)",
     )
     web.add_argument(
         "--web.external-url",
@@ -169,6 +175,7 @@ def _web_flags(parser: argparse.ArgumentParser) -> None:
     web.add_argument(
         "--web.route-prefix",
         dest="route_prefix",
+        type=_checked(_prefix),
         metavar="PATH",
         help="path in front of every route (default: the path of --web.external-url)",
     )
@@ -179,6 +186,23 @@ def _web_flags(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="allow POST /-/reload and other requests that change something",
     )
+
+
+def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
+    """The check of a configuration key, for the flag that stands for it."""
+
+    def parse(text: str) -> str:
+        try:
+            return check(text)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    return parse
+
+
+def _prefix(text: str) -> str:
+    path = text.rstrip("/")
+    return url_path(path) if path else ""
 
 
 def _common_flags(parser: argparse.ArgumentParser, version: str) -> None:
@@ -204,7 +228,7 @@ def _flags(options: argparse.Namespace) -> Flags:
         listen_addresses=tuple(getattr(options, "listen_addresses", None) or ()),
         telemetry_path=getattr(options, "telemetry_path", None),
         external_url=external,
-        route_prefix=prefix if prefix is not None else urlsplit(external).path,
+        route_prefix=prefix if prefix is not None else urlsplit(external).path.rstrip("/"),
         enable_lifecycle=getattr(options, "enable_lifecycle", None),
         log_level=options.log_level,
         log_format=options.log_format,

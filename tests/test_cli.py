@@ -58,6 +58,9 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--web.listen"], "--web.listen"),  # no abbreviations: a new flag would change what an old script means
         (["serve", "--log.level=loud"], "--log.level"),
         (["check-config"], "F"),
+        (["--web.listen-address=nowhere"], "127.0.0.1:9847"),
+        (["--web.telemetry-path=metrics"], "expected a path such as /metrics"),
+        (["--web.route-prefix=../x"], "expected a path"),
         (["--collector.ghost"], "--collector.ghost: no such collector; there are: health"),
     ],
 )

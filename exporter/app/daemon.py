@@ -116,15 +116,17 @@ class Daemon:
                 fresh = self._assemble(settings)
             except ConfigError as error:
                 if not dry_run:
-                    self._refuse(error.problems)
+                    self._refuse(error)
                 return Reloaded(problems=error.problems)
             if not dry_run:
                 await self._adopt(settings, fresh, changes)
             return Reloaded(changes)
 
-    def _refuse(self, problems: Sequence[Problem]) -> None:
+    def _refuse(self, error: ConfigError) -> None:
         self._reloaded.set(0.0)
-        for problem in problems:
+        # A file that was missing may come: that mends it.
+        self._watch.follow([*self._settings.watched, *error.watched])
+        for problem in error.problems:
             say(_log, logging.ERROR, "configuration refused, the last good one stays", problem=str(problem))
 
     async def _adopt(self, settings: Settings, fresh: Assembly, changes: Sequence[str]) -> None:

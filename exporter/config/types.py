@@ -68,7 +68,8 @@ def _secret(value: Any) -> Secret:
 _HOST_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9.])?")
 
 
-def _listen_address(value: Any) -> str:
+def listen_address(value: Any) -> str:
+    """An address to listen on, as it was written."""
     if not isinstance(value, str):
         raise ValueError("expected an address such as 127.0.0.1:9847, :9847 or '[::1]:9847' (quote the last)")
     host, colon, port = value.rpartition(":")
@@ -117,7 +118,8 @@ def _metric_prefix(value: str) -> str:
 _TAKEN = re.compile(r"/(-|api|sd|system)(/.*)?|/events|/openapi\.json")
 
 
-def _url_path(value: str) -> str:
+def url_path(value: str) -> str:
+    """A path that no page of ours has taken."""
     if not re.fullmatch(r"(/[A-Za-z0-9_~-][A-Za-z0-9._~-]*)+", value):
         raise ValueError("expected a path such as /metrics")
     if _TAKEN.fullmatch(value):
@@ -155,7 +157,7 @@ SecretText = Annotated[
     WithJsonSchema({"type": "string", "writeOnly": True}),
 ]
 ListenAddress = Annotated[
-    str, PlainValidator(_listen_address), _text_schema("host:port, :port or [IPv6]:port", pattern=":[0-9]{1,5}$")
+    str, PlainValidator(listen_address), _text_schema("host:port, :port or [IPv6]:port", pattern=":[0-9]{1,5}$")
 ]
 Network = Annotated[
     IPv4Network | IPv6Network,
@@ -171,7 +173,7 @@ ListenAddresses = Annotated[
 ]
 Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
 MetricPrefix = Annotated[str, AfterValidator(_metric_prefix)]
-UrlPath = Annotated[str, AfterValidator(_url_path)]
+UrlPath = Annotated[str, AfterValidator(url_path)]
 Count = Annotated[int, Field(ge=1)]
 LogLevel = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["logfmt", "json"]

@@ -70,7 +70,9 @@ def test_CARD3_a_huge_label_value_is_dropped_and_counted(scene: Scene) -> None:
 
 
 def test_CARD3_five_hundred_labels_and_ten_thousand_label_names_keep_the_page_small(scene: Scene) -> None:
-    scene.start(scene.config("one", "bridge"))
+    config = scene.config("one", "bridge")
+    config["collectors"]["bridge"] = {"interval": "1s", "timeout": "900ms"}
+    scene.start(config)
     with scene.fault():
         scene.mood(one="wide", bridge="names:10000")
         page = scene.page_with(lambda p: p.total(DROPPED, collector="bridge") >= 9_000, 5.0)
