@@ -80,6 +80,7 @@ class Daemon:
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reloading = asyncio.Lock()
+        self._next_reload: asyncio.Task[Reloaded] | None = None  # waits for its turn
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
         self._backstop = threading.Timer(STOP_BY, os._exit, (0,))
@@ -104,8 +105,20 @@ class Daemon:
         return assemble(settings, parts, self._meter.families)
 
     async def reload(self, dry_run: bool = False) -> Reloaded:
-        """Reads the configuration again: checks first, then swaps only what changed, or keeps all that runs."""
+        """Reads the configuration again: checks first, then swaps only what changed, or keeps all that runs.
+
+        Whoever asks while a reload is waiting for its turn joins it: it reads what is there by then.
+        """
+        if dry_run:
+            return await self._read_again(dry_run=True)
+        if self._next_reload is None:
+            self._next_reload = asyncio.get_running_loop().create_task(self._read_again())
+        return await asyncio.shield(self._next_reload)
+
+    async def _read_again(self, dry_run: bool = False) -> Reloaded:
         async with self._reloading:
+            if not dry_run:
+                self._next_reload = None
             try:
                 settings = await self._files(lambda: settle(self._flags, self._environ, self._settings.catalogue))
                 changes = tuple(differences(self._settings.config, settings.config))

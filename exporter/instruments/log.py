@@ -11,7 +11,8 @@ import re
 import sys
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any, TextIO
 from urllib.parse import quote
@@ -76,7 +77,7 @@ class Redacting(logging.Handler):
         super().__init__()
         self._stream = stream
         self._redactions = redactions
-        self._known: list[weakref.ref[Secret]] = []
+        self._known: Sequence[weakref.ref[Secret]] = []
         self._forms: list[str] = []
 
     def createLock(self) -> None:  # noqa: N802  # the name is the standard library's
@@ -84,17 +85,18 @@ class Redacting(logging.Handler):
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        try:
+        # If stderr is closed or full, or a field cannot be shown, there is nowhere left to say it.
+        with suppress(Exception):
             self._stream.write(self._redact(self.format(record)) + "\n")
             self._stream.flush()
-        except Exception:
-            pass  # nowhere left to say it: stderr is closed or full, or a field cannot be shown; the daemon goes on
 
     def _redact(self, line: str) -> str:
         known = live.valuerefs()
         if known != self._known:
             # Once for each secret and not for each line: this thread shares the processor with the event loop.
-            self._forms = [form for ref in known if (secret := ref()) is not None for form in forms(secret.reveal())]
+            found = {form for ref in known if (secret := ref()) is not None for form in forms(secret.reveal())}
+            # The longest first: one secret may be the beginning of another.
+            self._forms = sorted(found, key=len, reverse=True)
             self._known = known
         for form in self._forms:
             if form in line:
@@ -103,22 +105,24 @@ class Redacting(logging.Handler):
         return line
 
 
-def forms(secret: str) -> list[str]:
+def forms(secret: str) -> set[str]:
     """How a secret may look in a line. Shorter ones than six characters would blank ordinary words."""
     if len(secret) < 6 or secret == MASK:
-        return []
+        return set()
     raw = secret.encode(errors="surrogatepass")
     quoted = {quote(raw, safe=""), quote(raw)}
-    found = {
-        secret,
+    escaped = {secret, *_escaped(secret)}
+    encoded = {
         *quoted,
         *(_ESCAPE.sub(lambda escape: escape[0].lower(), text) for text in quoted),
-        repr(secret)[1:-1],
-        json.dumps(secret)[1:-1],
-        json.dumps(secret, ensure_ascii=False)[1:-1],
         *_base64(raw),
     }
-    return sorted(found, key=len, reverse=True)
+    # Escaped twice: first in a body that was JSON itself, and then by the line it is on.
+    return encoded | escaped | {again for text in (*escaped, repr(secret)[1:-1]) for again in (text, *_escaped(text))}
+
+
+def _escaped(text: str) -> tuple[str, str]:
+    return json.dumps(text)[1:-1], json.dumps(text, ensure_ascii=False)[1:-1]
 
 
 def _base64(raw: bytes) -> Iterator[str]:

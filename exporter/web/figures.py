@@ -55,7 +55,7 @@ def moment(wall: float | None, now: float) -> Html:
 def relative(seconds: float) -> str:
     """`12 s ago`, or `in 3 d`. The script of the page has the same rule."""
     size = abs(seconds)
-    for unit, length in (("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
+    for unit, length in (("y", 31536000), ("d", 86400), ("h", 3600), ("min", 60), ("s", 1)):
         if size >= length:
             count = f"{int(size // length)} {unit}"
             return f"{count} ago" if seconds > 0 else f"in {count}"

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from exporter.model.snapshot import Record, Snapshot
 from exporter.publishing.health import TargetHealth
+from exporter.publishing.verdict import HealthState
 from exporter.web.answers import headers
 from exporter.web.figures import NOT_KNOWN, duration, expiry, favicon, icon, moment, rate, word
 from exporter.web.markup import Child, Html, join, tag
@@ -185,6 +186,8 @@ def _why(target: TargetHealth, now: _Now) -> Html:
     if target.last_reason:
         status = f" {target.last_status}" if target.last_status else ""
         parts.append(f"{target.last_reason}{status}")
+    elif target.state is HealthState.DEGRADED:
+        parts.append("answers slowly")  # nothing else degrades a target without a reason
     if target.consecutive_failures > 1:
         parts.append(f"{target.consecutive_failures} times in a row")
     if target.retry_at is not None and target.retry_at > now.wall:

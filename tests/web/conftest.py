@@ -197,7 +197,14 @@ def trouble(number: int = 1, /) -> Snapshot:
             tls_expiry=WALL + 6 * day,
             shown="https://audit.internal.example.org:8443",
         ),
-        target("rootly-prod", type="rootly", shown="https://webhooks.rootly.com", success_rate=99.8, latency=0.812),
+        target(
+            "rootly-prod",
+            type="rootly",
+            shown="https://webhooks.rootly.com",
+            success_rate=99.8,
+            latency=0.812,
+            tls_expiry=WALL + 900 * day,
+        ),
         target("new-team", HealthState.UNKNOWN, last_probe=None, latency=None, success_rate=None),
         target("old-team", HealthState.UNKNOWN, enabled=False, last_probe=None, latency=None, success_rate=None),
         target(

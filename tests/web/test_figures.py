@@ -16,6 +16,8 @@ DAY = 86400.0
         (7200.0, "2 h ago"),
         (90000.0, "1 d ago"),
         (-61.0, "in 1 min"),
+        (-364 * DAY, "in 364 d"),
+        (-800 * DAY, "in 2 y"),
     ],
 )
 def test_times_are_told_as_people_do(seconds: float, text: str) -> None:

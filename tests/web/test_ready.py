@@ -2,13 +2,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from typing import TypeVar
 
 import pytest
 
+from exporter.engine.threads import DaemonPool
+from exporter.exposition.pages import Pages
 from exporter.model.metric import Samples
 from exporter.model.snapshot import Snapshot
-from tests.web.conftest import STATUS, Running, snapshot
+from tests.web.conftest import STATUS, Running, serving, snapshot
+
+T = TypeVar("T")
 
 
 def large(number: int) -> Snapshot:
@@ -117,3 +123,25 @@ async def test_a_reader_that_leaves_half_way_disturbs_nobody(site: Running, capl
     status, _ = await site.get("/metrics")
     assert status == 200
     assert [record for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
+async def test_a_reader_that_leaves_before_the_page_is_made_disturbs_nobody() -> None:
+    pool, asked, go = DaemonPool("render", 1), asyncio.Event(), asyncio.Event()
+
+    async def gated(call: Callable[[], T]) -> T:
+        asked.set()
+        await go.wait()
+        return await pool(call)
+
+    async with serving(pages=Pages(gated)) as site:
+        site.feed.publish(snapshot())
+        _, writer = await connect(site)
+        writer.write(request())
+        await asked.wait()
+        writer.transport.abort()
+        for _ in range(5):
+            await site.get("/-/healthy")  # by then the server has seen it
+        go.set()
+        status, _ = await site.get("/metrics")
+        assert status == 200
+        assert site.counted()["/metrics", "GET", "200"] == 2

@@ -66,6 +66,12 @@ async def test_tells_all_that_a_person_on_call_wants_to_know(site: Running) -> N
         assert told in text, told
 
 
+async def test_a_degraded_target_without_a_reason_answers_slowly(site: Running) -> None:
+    slow = target("slow", HealthState.DEGRADED, latency=1.5)
+    site.feed.publish(snapshot(1, details={"health": HealthDetail((slow,))}))
+    assert "answers slowly" in (await page(site)).text
+
+
 async def test_is_there_before_the_first_snapshot(site: Running) -> None:
     assert "Starting: no cycle has ended yet" in (await page(site)).text
 
@@ -77,7 +83,7 @@ async def test_a_new_snapshot_shows_at_once(site: Running) -> None:
     assert "Snapshot 2" in (await page(site)).text
 
 
-async def test_ages_grow(site: Running) -> None:
+async def test_ages_grow_as_time_passes(site: Running) -> None:
     site.feed.publish(snapshot())
     await page(site)
     site.clock.passed = 5.0

@@ -2,7 +2,7 @@
   "use strict";
   const link = document.getElementById("link");
   const main = document.querySelector("main");
-  const units = [["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
+  const units = [["y", 31536000], ["d", 86400], ["h", 3600], ["min", 60], ["s", 1]];
   let skew = 0; // how far the server's clock is ahead of this one, in ms
   let source = null;
   let retry = 0;
