@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,12 +14,15 @@ from exporter.config.schema import Config
 from exporter.engine.cycle import Plan
 from exporter.engine.limits import Limits
 from exporter.engine.slot import Entry, Off
+from exporter.instruments.log import say
 from exporter.model.errors import Failure
 from exporter.model.metric import Family
 from exporter.model.problem import Problem
 from exporter.model.target import Target
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.tls import TlsOptions
+
+_log = logging.getLogger("exporter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,12 @@ def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Asse
         interval, timeout = options.interval or config.cycle.interval, options.timeout or config.cycle.timeout
         entries.append(Entry(collector, interval, timeout, options.families.include, options.families.exclude))
         keys[name] = (options, config.metric_prefix, config.cycle.interval)
-    failed = [Off(name, reason, detail) for name, (reason, detail) in built.failed.items()]
+    # A plugin with the name of a built-in collector must not pass its failure on to that.
+    taken = {*built.collectors, *built.disabled}
+    for name in built.failed.keys() & taken:
+        reason, detail = built.failed[name]
+        say(_log, logging.WARNING, "plugin not loaded", plugin=name, reason=reason.value, detail=detail)
+    failed = [Off(name, reason, detail) for name, (reason, detail) in built.failed.items() if name not in taken]
     plan = Plan(
         entries=entries,
         off=[*map(Off, built.disabled), *failed],

@@ -83,7 +83,7 @@ class Daemon:
         self._next_reload: asyncio.Task[Reloaded] | None = None  # waits for its turn
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._backstop = threading.Timer(STOP_BY, os._exit, (0,))
+        self._backstop: threading.Timer | None = None
         self.failed = False
 
     def _build_info(self) -> None:
@@ -205,7 +205,8 @@ class Daemon:
             task.cancel()
         await self.engine.stop(STOP_WORK)
         await self._close()
-        self._backstop.cancel()
+        if self._backstop is not None:
+            self._backstop.cancel()
 
     def _site(self, config: Config) -> Site:
         return Site(
@@ -241,20 +242,26 @@ class Daemon:
             # A part of the daemon itself is gone: better to be started anew than to live on without it.
             say(_log, logging.ERROR, "a part of the daemon failed, stopping", exception=type(error).__name__)
             self.failed = True
-            self._stop.set()
+            self._begin_stop(task.get_loop(), 1)
+
+    def _begin_stop(self, loop: asyncio.AbstractEventLoop, code: int) -> None:
+        # Whatever the steps of a stop run into, the process is gone in time.
+        self._backstop = threading.Timer(STOP_BY, os._exit, (code,))
+        self._backstop.daemon = True
+        self._backstop.start()
+        loop.call_soon_threadsafe(self._stop.set)
 
     def _take_signals(self) -> None:
         # Plain handlers and not the loop's: they run even while a collector holds the loop.
         loop = asyncio.get_running_loop()
+        asked = False
 
         def stop(signum: int, frame: object) -> None:
-            if self._stop.is_set():
+            nonlocal asked
+            if asked:
                 os._exit(0)
-            # Whatever the steps of a stop run into, the process is gone in time.
-            self._backstop.daemon = True
-            self._backstop.start()
-            self._stop.set()
-            loop.call_soon_threadsafe(lambda: None)  # wakes the loop to see it
+            asked = True
+            self._begin_stop(loop, 0)
 
         def reload(signum: int, frame: object) -> None:
             loop.call_soon_threadsafe(lambda: self._keep(self._changed()))

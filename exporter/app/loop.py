@@ -20,14 +20,18 @@ def run_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     loop.set_exception_handler(_unhandled)
     asyncio.set_event_loop(loop)
     task = loop.create_task(work())
-    while not task.done():
-        try:
-            loop.run_until_complete(task)
-        except (SystemExit, KeyboardInterrupt) as error:
-            # The loop ends on these, also when a collector's own task raised them; the work goes on with the next turn.
-            if not task.done():
-                say(_log, logging.ERROR, "unhandled error on the event loop", exception=type(error).__name__)
-    return task.result()  # the loop is not closed: that would wait for what does not care to end
+    try:
+        while not task.done():
+            try:
+                loop.run_until_complete(task)
+            except (SystemExit, KeyboardInterrupt) as error:
+                # The loop ends on these, also when a collector's own task raised them; the work goes on.
+                if not task.done():
+                    say(_log, logging.ERROR, "unhandled error on the event loop", exception=type(error).__name__)
+        return task.result()
+    finally:
+        asyncio.set_event_loop(None)
+        loop.close()
 
 
 def _new_loop() -> asyncio.AbstractEventLoop:

@@ -127,18 +127,18 @@ class Cycle:
         """One cycle: starts what is due, waits for it no longer than the cycle's timeout, makes the snapshot."""
         began = now = self._clock.monotonic()
         self._number += 1
-        run, timeout = Run(self._number, began, self._clock.wall()), -1.0
+        wall, slots, stuck = self._clock.wall(), self._slots, self._stuck
+        run, timeout, latest_start = None, -1.0, began
         for name in due:
-            slot = self._slots.get(name)
+            slot = slots.get(name)
             if slot is None or slot.derived or slot.attempt is not None:
                 continue
-            earlier = self._stuck.get(name)
-            if earlier is not None:
-                self._settle(slot, earlier.wall, now - earlier.started, OVERRUN, None)
+            if name in stuck:
+                self._settle(slot, stuck[name].wall, now - stuck[name].started, OVERRUN, None)
                 continue
-            if slot.timeout != timeout or now + timeout - run.deadline > TOGETHER:
-                timeout = slot.timeout
-                run = Run(run.cycle, now + timeout, run.wall)
+            if run is None or slot.timeout != timeout or now > latest_start:
+                timeout, latest_start = slot.timeout, now + TOGETHER
+                run = Run(self._number, now + timeout, wall)
             now = self._start(slot, run, now)
         if self._awaited:
             await self._wait(now, latest)
@@ -198,7 +198,9 @@ class Cycle:
     def _settle(self, slot: Slot, wall: float, duration: float, ended: Verdict, result: Result | None) -> None:
         """Notes how a run ended. Without a result the collector has no series until it has one again."""
         outcome, reason, detail, up = ended
-        slot.result = result
+        if result is not slot.result:
+            slot.result = result
+            slot.detail = None if result is None else result.detail
         if result is None:
             slot.take(NOTHING)
         at = wall + duration
@@ -283,7 +285,6 @@ class Cycle:
         self._metrics.cycled(now - began, wall, merged.series, len(self._stuck) + self._abandoned())
         records = {slot.name: slot.record for slot in slots if slot.record is not None}
         records.update(self._off)
-        results = [(slot.name, slot.result) for slot in slots if slot.result is not None]
         return Snapshot(
             id=self._number,
             wall=wall,
@@ -292,7 +293,7 @@ class Cycle:
             expires=now + STALE_INTERVALS * self._plan.interval,
             samples=merged.samples,
             records=records,
-            details={name: result.detail for name, result in results if result.detail is not None},
+            details={slot.name: slot.detail for slot in slots if slot.detail is not None},
             own=self._meter.capture(),
         )
 

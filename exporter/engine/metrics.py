@@ -15,7 +15,7 @@ LAG_BOUNDS = (1e-3, 5e-3, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0
 class CollectorCells:
     """The series of one collector, looked up once. Counters start at 0 with it, all else with its first run."""
 
-    __slots__ = ("_metrics", "_name", "drops", "duration", "errors", "last_success", "outcomes", "samples", "up")
+    __slots__ = ("_metrics", "_name", "_was_up", "drops", "duration", "errors", "last_success", "outcomes", "samples")
 
     def __init__(self, metrics: EngineMetrics, name: str) -> None:
         self._metrics = metrics
@@ -24,7 +24,7 @@ class CollectorCells:
         self.errors: dict[Reason, CounterCell] = {r: metrics.errors.labels(name, r) for r in Reason}
         self.drops: dict[Drop, CounterCell] = {d: metrics.drops.labels(name, d) for d in Drop}
         self.duration: HistogramCell | None = None
-        self.up: GaugeCell | None = None
+        self._was_up: bool | None = None
         self.samples: GaugeCell | None = None
         self.last_success: GaugeCell | None = None
 
@@ -33,9 +33,9 @@ class CollectorCells:
         self.outcomes[outcome].inc()
         if reason is not None:
             self.errors[reason].inc()
-        if self.up is None:
-            self.up = self._metrics.up.labels(self._name)
-        self.up.set(1.0 if up else 0.0)
+        if up is not self._was_up:
+            self._was_up = up
+            self._metrics.up.labels(self._name).set(1.0 if up else 0.0)
         if up:
             if self.last_success is None:
                 self.last_success = self._metrics.last_success.labels(self._name)

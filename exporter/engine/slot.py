@@ -69,6 +69,7 @@ class Slot:
         "attempt",
         "cells",
         "derived",
+        "detail",
         "entry",
         "every_tick",
         "intake",
@@ -87,6 +88,7 @@ class Slot:
         self.name = collector.name
         self.attempt: Attempt | None = None
         self.result: Result | None = None
+        self.detail: object = None  # of the result; looked at in every cycle
         self.accepted: Accepted = NOTHING
         self.record: Record | None = None
         self.last_success: float | None = None

@@ -146,8 +146,7 @@ class Instrument(Generic[C]):
 
     def capture(self) -> Samples:
         """The numbers as they stand."""
-        # Not by its constructor, which costs more than the copy: this is done for every instrument in every cycle.
-        return _new(Samples, (self.family, self._keys or self.keys(), tuple(self._values)))
+        return Samples(self.family, self.keys(), tuple(self._values))
 
 
 class Meter:
@@ -186,4 +185,11 @@ class Meter:
 
     def capture(self) -> tuple[Samples, ...]:
         """Every instrument that has a series."""
-        return tuple([instrument.capture() for instrument in self._instruments if instrument._cells])
+        # Written out, and not by the constructor of Samples, which costs more than the copy: each cycle does this.
+        return tuple(
+            [
+                _new(Samples, (instrument.family, instrument._keys or instrument.keys(), tuple(instrument._values)))
+                for instrument in self._instruments
+                if instrument._cells
+            ]
+        )

@@ -41,7 +41,8 @@ async def running(file: Path, text: str) -> AsyncIterator[tuple[Daemon, aiohttp.
                 while (await session.get("/-/ready")).status != 200:
                     await asyncio.sleep(0.01)
             yield daemon, session
-        os.kill(os.getpid(), signal.SIGTERM)
+        if not daemon.failed:
+            os.kill(os.getpid(), signal.SIGTERM)
         async with asyncio.timeout(10):
             await serving
     finally:
@@ -163,6 +164,29 @@ async def test_an_address_in_use_is_an_error(tmp_path: Path) -> None:
         other = Daemon(Flags(config_text="log: {level: info}", listen_addresses=(taken,)), {})
         with pytest.raises(OSError, match=taken):
             await other.serve()
+
+
+async def test_a_part_that_dies_takes_the_daemon_with_it(tmp_path: Path) -> None:
+    """Being started anew beats living on without cycles."""
+    async with running(tmp_path / "c", "") as (daemon, _):
+
+        async def die() -> None:
+            raise RuntimeError
+
+        daemon._keep(die())
+        async with asyncio.timeout(5):
+            await daemon._stop.wait()
+        assert daemon.failed
+
+
+async def test_a_file_that_was_missing_mends_the_reload_when_it_comes(tmp_path: Path) -> None:
+    """A secret that is mounted late is noticed."""
+    file, secret = tmp_path / "c", tmp_path / "late.url"
+    async with serve(http(200)) as receiver, running(file, "") as (_, session):
+        file.write_text(BASE + "targets: {static: [{name: late, type: webhook, url_file: late.url}]}")
+        await until(session, "platform_exporter_config_last_reload_successful 0")
+        secret.write_text(receiver.url())
+        await until(session, 'health_status{target="late"', "platform_exporter_config_last_reload_successful 1")
 
 
 async def test_collectors_that_clash_are_refused_before_anything_runs(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import threading
 from collections.abc import Callable, Coroutine
@@ -267,6 +268,8 @@ async def test_col4_fifty_that_block_are_bounded_in_threads_and_hold_up_neither_
 
 @pytest.mark.looptime
 async def test_col6_what_comes_after_the_timeout_is_discarded_and_no_snapshot_changes() -> None:
+    trouble: list[Any] = []
+    asyncio.get_running_loop().set_exception_handler(lambda loop, context: trouble.append(context))
     rig = Rig(deaf("a", 12.0))
     first = await rig.run()
     kept = replace(first)
@@ -276,6 +279,8 @@ async def test_col6_what_comes_after_the_timeout_is_discarded_and_no_snapshot_ch
     snapshot = await rig.cycle.run(())
     assert names_of(snapshot, "a") == []
     assert outcome(snapshot, "a") == ("timeout", "timeout")
+    gc.collect()
+    assert trouble == []
 
 
 @pytest.mark.looptime
@@ -471,6 +476,14 @@ async def test_what_is_unknown_derived_or_running_is_not_started() -> None:
     snapshot = await rig.run("score", "nobody")
     assert outcome(snapshot, "score") == ("ok", None)
     assert own(snapshot, "collector_outcomes_total", "score", "ok") == (1.0,)
+    assert own(snapshot, "collector_outcomes_total", "score", "error") == (0.0,)
+
+
+async def test_a_bad_sample_counts_in_every_run_also_if_the_result_is_the_very_same() -> None:
+    found = result({("x" * 2000,): 1.0, ("good",): 1.0})
+    rig = Rig(Doing("a", lambda run: found))
+    for runs in (1.0, 2.0):
+        assert own(await rig.run(), "samples_dropped_total", "a", "label") == (runs,)
 
 
 # -- plans

@@ -189,9 +189,10 @@ async def test_the_first_collectors_of_an_empty_plan_run_at_once() -> None:
     made = engine()
     async with running(made):
         await asyncio.sleep(7.0)
-        await made.configure(planned(collector := steady("a")))
-        await asyncio.sleep(9.0)
-    assert starts(collector) == [7.0, 15.0]
+        await made.configure(planned(often := steady("a"), entry(seldom := steady("b"), interval=45.0)))
+        await asyncio.sleep(45.0)
+    assert starts(often) == [7.0, 15.0, 30.0, 45.0]
+    assert starts(seldom) == [7.0, 45.0], "it need not run again at the very next tick"
 
 
 async def test_a_cycle_under_way_ends_on_the_old_plan() -> None:

@@ -1,4 +1,4 @@
-"""A receiver on a thread of its own, for tests that wait on real processes: it can change its ways, go and come back."""
+"""A receiver on a thread, for tests that wait on real processes: it can change its ways, go and come back."""
 
 from __future__ import annotations
 

@@ -6,7 +6,6 @@ import gzip
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from tests.faults.process import Daemon
 

@@ -25,7 +25,7 @@ from exporter.config.types import SecretText
 from exporter.model.collector import Run
 from exporter.model.metric import Family, Kind, Result, Samples
 
-SECRET = "zqException1Gd4hPj6"  # noqa: S105  # stands for what the text of an exception may quote
+SECRET = "zqException1Gd4hPj6"  # stands for what the text of an exception may quote
 _control = Path(os.environ.get("HOSTILE_CONTROL", "control.json"))
 _serial = count()
 
@@ -73,10 +73,21 @@ _RAISED: dict[str, type[BaseException]] = {
     for kind in (RuntimeError, Uncommon, SystemExit, KeyboardInterrupt, asyncio.CancelledError, GeneratorExit)
 }
 
-GOOD_VALUES = (1.5, 1e308, -0.0, float("nan"), float("inf"), float("-inf"), 7, True, Decimal("2.5"), Fraction(1, 4))
+GOOD_VALUES: tuple[Any, ...] = (
+    1.5,
+    1e308,
+    -0.0,
+    float("nan"),
+    float("inf"),
+    float("-inf"),
+    7,
+    True,
+    Decimal("2.5"),
+    Fraction(1, 4),
+)
 BAD_VALUES: tuple[Any, ...] = (10**400, "abc", "1", None, b"1", [], 1j, Unconvertible())
-GOOD_LABELS = ("plain", 'quote"', "back\\slash", "line\nfeed", "\r\n", "nul\0", "\u202ertl", "é", b"bytes", 42)
-BAD_LABELS: tuple[Any, ...] = (None, "lone \ud800", "x" * 5_000_000, b"\xff\xfe", 1.5, object(), ["list"], "é" * 600)
+GOOD_LABELS = ("plain", 'quote"', "back\\slash", "line\nfeed", "\r\n", "nul\0", "\u202ertl", "é", b"bytes", 42, 1.5)
+BAD_LABELS: tuple[Any, ...] = (None, "lone \ud800", "x" * 5_000_000, b"\xff\xfe", object(), ["list"], "é" * 600)
 
 
 class Hostile:
@@ -120,7 +131,7 @@ async def _raise_later(hostile: Hostile, argument: str) -> Result:
 
 
 async def _raise_in_a_task(hostile: Hostile, argument: str) -> Result:
-    return await asyncio.create_task(_raise_later(hostile, argument))  # type: ignore[arg-type]  # it is a coroutine
+    return await asyncio.create_task(_raise_later(hostile, argument))
 
 
 async def _never(hostile: Hostile, argument: str) -> Result:

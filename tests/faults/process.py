@@ -72,7 +72,9 @@ def python_path(*first: Path) -> str:
 class Daemon:
     """One run of `python -m exporter`; everything it writes goes into files of the folder."""
 
-    def __init__(self, folder: Path, environ: Mapping[str, str], arguments: Sequence[str], name: str = "daemon") -> None:
+    def __init__(
+        self, folder: Path, environ: Mapping[str, str], arguments: Sequence[str], name: str = "daemon"
+    ) -> None:
         self.folder = folder / "run"
         self.folder.mkdir(exist_ok=True)
         self.stdout, self.stderr = folder / f"{name}.out", folder / f"{name}.err"

@@ -34,7 +34,7 @@ class Scene:
 
     def __init__(self, folder: Path, background: Background, receiver: Receiver, prometheus: Prometheus | None) -> None:
         self.folder = folder
-        self.background = background
+        self._background = background
         self.receiver = receiver
         self.file = folder / "exporter.yaml"
         self.site = folder / "site"
@@ -43,7 +43,7 @@ class Scene:
         self._prometheus = prometheus
         self.address = f"127.0.0.1:{free_port()}" if prometheus is None else prometheus.address
         self._daemons: list[Daemon] = []
-        self._named: list[str] = []
+        self._receivers: list[Receiver] = []
         self.mood()
         for name in ("url_file", "headers_file"):
             text = receiver.url(f"/{CANARIES[name]}") if name == "url_file" else f"Bearer {CANARIES[name]}"
@@ -51,6 +51,12 @@ class Scene:
         shutil.copy(_HOSTILE, self.site / "hostile.py")
 
     # -- before the start
+
+    def victim(self) -> Receiver:
+        """A receiver that the test may let fail."""
+        receiver = Receiver(self._background)
+        self._receivers.append(receiver)
+        return receiver
 
     def config(self, *plugins: str) -> Config:
         """A configuration with a secret wherever one fits, a good target, a plugin that behaves, and these."""
@@ -112,7 +118,7 @@ class Scene:
         self._daemons.append(daemon)
         return daemon
 
-    def start(self, config: Config) -> Daemon:
+    def start(self, config: Config | str) -> Daemon:
         """Starts the daemon on this configuration, and waits until it is warm: all it needs for good, it has."""
         self.write(config)
         self.daemon = self.spawn(f"--config.file={self.file}")
@@ -216,6 +222,8 @@ class Scene:
 
     def close(self) -> None:
         """Searches everything that was said for secrets, and stops the daemon as one does."""
+        for receiver in self._receivers:
+            receiver.close()
         found: list[str] = []
         codes: list[int] = []
         for daemon in self._daemons:

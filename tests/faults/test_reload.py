@@ -95,10 +95,10 @@ def test_CFG10_fifty_reloads_in_a_second_coalesce_and_double_nothing(scene: Scen
     with scene.fault() as seen:
         asking = [threading.Thread(target=lambda: statuses.append(daemon.reload().status)) for _ in range(25)]
         for at, thread in enumerate(asking):
-            scene.write(with_window(config, f"{at + 1}h"))
+            if at % 5 == 0:
+                scene.write(with_window(config, f"{at + 2}h"))
             thread.start()
             daemon.send(signal.SIGHUP)
-            time.sleep(0.02)
         for thread in asking:
             thread.join(10.0)
         begin = scene.cycles(1)
@@ -108,8 +108,7 @@ def test_CFG10_fifty_reloads_in_a_second_coalesce_and_double_nothing(scene: Scen
         cycles = end.own("collection_duration_seconds_count") - begin.own("collection_duration_seconds_count")
         assert 5 <= cycles <= 7
         assert 5 <= scene.runs("one") - runs <= 7
-        last = daemon.log_lines("configuration reloaded", start=seen.log_start)
-        assert len(last) < 50
+        assert 1 <= len(daemon.log_lines("configuration reloaded", start=seen.log_start)) < 35
     assert statuses == [200] * 25
     assert daemon.reload().json() == {"changes": [], "applied": True}
 
@@ -117,7 +116,7 @@ def test_CFG10_fifty_reloads_in_a_second_coalesce_and_double_nothing(scene: Scen
 def test_CFG10_a_cycle_under_way_ends_on_the_old_configuration(scene: Scene) -> None:
     config = scene.config("one", "two")
     daemon = scene.start(config)
-    with scene.fault():
+    with scene.fault(but_for=["X2: two"]):
         scene.mood(one="late:0.35")
         scene.page_with(lambda page: 'item="late"' in page.text, 3.0)
         runs = scene.runs("two")
@@ -138,7 +137,7 @@ def test_CFG10_a_cycle_under_way_ends_on_the_old_configuration(scene: Scene) -> 
 def test_CFG10_a_collector_that_is_removed_or_renamed_takes_all_its_series_along(scene: Scene) -> None:
     config = scene.config("one", "two", "three")
     daemon = scene.start(config)
-    with scene.fault({"one": ["timeout", "overrun"]}):
+    with scene.fault({"one": ["timeout", "overrun"]}, but_for=["X2: two", "X2: three"]):
         scene.mood(one="swallow")
         page = scene.cycles(3)
         assert page.own("collector_errors_total", collector="one", reason="overrun")

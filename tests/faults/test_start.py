@@ -51,9 +51,7 @@ def observe(daemon: Daemon, port: int) -> Refusal:
         time.sleep(0.005)
     seconds = time.monotonic() - daemon.began
     daemon.kill()
-    return Refusal(
-        daemon.process.returncode, daemon.log(), daemon.stdout.read_text(), seconds, memory, bound
-    )
+    return Refusal(daemon.process.returncode, daemon.log(), daemon.stdout.read_text(), seconds, memory, bound)
 
 
 def refused(scene: Scene, content: Config | str | bytes | None, *, file: Path | None = None) -> Refusal:
@@ -102,7 +100,7 @@ targets:
   static:
     - {{name: OPS, type: pager, url: "{SECRET}"}}
 collectors:
-  health: {{timeout: 2h, concurrency: "many", {SECRET}: 1}}
+  health: {{timeout: 2h, concurrency: "many", unknown: {SECRET}}}
 log: {{level: loud}}
 """
 
@@ -139,9 +137,7 @@ collectors: {health: {concurrency: 010, unhealthy_after: 1e3, window: 2024-01-01
 def test_CFG5_what_yaml_reads_otherwise_than_the_eye_is_refused_with_a_hint_to_quote(alone: Scene) -> None:
     seen = refused(alone, TRAPS)
     assert len(seen.lines) == 6
-    for line, words in zip(
-        seen.lines, ("boolean", "base 60", "the _", "octal", "exponent", "date"), strict=True
-    ):
+    for line, words in zip(seen.lines, ("boolean", "base 60", "the _", "octal", "exponent", "date"), strict=True):
         assert words in line
         assert "quotes" in line
 
@@ -156,7 +152,7 @@ def test_CFG6_a_tag_executes_nothing(alone: Scene) -> None:
 
 
 ALIASES = "a0: &a0 [x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 12))
-BOMBS = {
+BOMBS: dict[str, tuple[str | bytes, str]] = {
     "an alias bomb": (ALIASES, "aliases expand to too many values"),
     "depth": ("log: " + "[" * 5000, "nested deeper than"),
     "depth of mappings": ("log: " + "{a: " * 5000, "nested deeper than"),

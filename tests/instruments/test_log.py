@@ -310,6 +310,7 @@ def test_stop_waits_no_longer_than_a_second_for_a_stuck_stream(monkeypatch: pyte
     monkeypatch.setattr(threading.Thread, "join", joined)
     journal.log.stop()
     logging.shutdown()
+    assert stream.getvalue() == "", "nobody waited for the write to end"
     stream.release.set()
     assert waited[0] == 1.0 or 1.0 in waited
     assert logging.getLogger().handlers == []
