@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,15 +13,12 @@ from exporter.config.schema import Config
 from exporter.engine.cycle import Plan
 from exporter.engine.limits import Limits
 from exporter.engine.slot import Entry, Off
-from exporter.instruments.log import say
 from exporter.model.errors import Failure
 from exporter.model.metric import Family
 from exporter.model.problem import Problem
 from exporter.model.target import Target
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.tls import TlsOptions
-
-_log = logging.getLogger("exporter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +27,7 @@ class Assembly:
 
     plan: Plan = field(default_factory=Plan)
     keys: Mapping[str, object] = field(default_factory=dict)
+    namesakes: Sequence[Off] = ()  # plugins that are named as a built-in collector: only the log tells of them
 
     def keeping(self, old: Assembly) -> Assembly:
         """This assembly with those collectors of the old one that nothing changed for: they keep their state."""
@@ -40,7 +37,7 @@ class Assembly:
             name = entry.collector.name
             same = name in running and self.keys[name] == old.keys[name]
             entries.append(replace(entry, collector=running[name]) if same else entry)
-        return Assembly(replace(self.plan, entries=entries), self.keys)
+        return replace(self, plan=replace(self.plan, entries=entries))
 
 
 def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Assembly:
@@ -59,20 +56,17 @@ def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Asse
         interval, timeout = options.interval or config.cycle.interval, options.timeout or config.cycle.timeout
         entries.append(Entry(collector, interval, timeout, options.families.include, options.families.exclude))
         keys[name] = (options, config.metric_prefix, config.cycle.interval)
+    failed = [Off(name, reason, detail) for name, (reason, detail) in built.failed.items()]
     # A plugin with the name of a built-in collector must not pass its failure on to that.
-    taken = {*built.collectors, *built.disabled}
-    for name in built.failed.keys() & taken:
-        reason, detail = built.failed[name]
-        say(_log, logging.WARNING, "plugin not loaded", plugin=name, reason=reason.value, detail=detail)
-    failed = [Off(name, reason, detail) for name, (reason, detail) in built.failed.items() if name not in taken]
+    namesakes = [off for off in failed if off.name in built.collectors or off.name in built.disabled]
     plan = Plan(
         entries=entries,
-        off=[*map(Off, built.disabled), *failed],
+        off=[*map(Off, built.disabled), *(off for off in failed if off not in namesakes)],
         interval=config.cycle.interval,
         timeout=config.cycle.timeout,
         limits=Limits(**config.limits.model_dump()),
     )
-    return Assembly(plan, keys)
+    return Assembly(plan, keys, namesakes)
 
 
 def targets_of(config: Config) -> list[Target]:

@@ -143,10 +143,11 @@ class Daemon:
             say(_log, logging.ERROR, "configuration refused, the last good one stays", problem=str(problem))
 
     async def _adopt(self, settings: Settings, fresh: Assembly, changes: Sequence[str]) -> None:
-        if changes or settings.catalogue is not self._settings.catalogue:
+        if changes or settings.catalogue != self._settings.catalogue:
             self._assembly = fresh.keeping(self._assembly)
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
+            self._tell_of_namesakes()
         if self._aim(settings.config):
             self.engine.request(["health"])
         self._settings = settings
@@ -154,6 +155,10 @@ class Daemon:
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         say(_log, logging.INFO, "configuration reloaded", changed=", ".join(changes) or "nothing")
+
+    def _tell_of_namesakes(self) -> None:
+        for off in self._assembly.namesakes:
+            say(_log, logging.WARNING, "plugin not loaded", plugin=off.name, reason=off.reason, detail=off.detail)
 
     def _aim(self, config: Config) -> bool:
         """Sets what is probed; tells whether that is something new."""
@@ -192,6 +197,7 @@ class Daemon:
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
+        self._tell_of_namesakes()
         for work in (self.engine.run(), self._watchdog.run(), self._watch.run(), self._settle_memory()):
             self._keep(work)
         path = self._flags.route_prefix + config.web.telemetry_path

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import platform
+import signal
 import sys
 
 from tests.benchmarks import harness
@@ -26,6 +27,7 @@ def main(wanted: list[str]) -> int:
     if not sys.platform.startswith("linux"):
         print("not measured: pinning and CPU clocks of other processes need Linux", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, lambda signum, frame: sys.exit(1))  # by way of what stops the servers
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(f"Python {platform.python_version()}, {os.cpu_count()} cpus, load {load}; medians of {harness.REPEATS}")
     harness.here(harness.LOAD_CPU)

@@ -17,6 +17,7 @@ _MORE = 2
 _NICE = -15
 
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +125,7 @@ def _own() -> float:
     return sum(os.times()[:4])
 
 
-def watched(work: Callable[[], float], pids: Iterable[int]) -> tuple[float, float]:
+def watched(work: Callable[[], T], pids: Iterable[int]) -> tuple[T, float]:
     """The result of the work, and how much of a core was used meanwhile by anything but us and these processes."""
     known = list(pids)
     begin, busy, own, theirs = time.monotonic(), _busy(), _own(), sum(map(cpu_of, known))
@@ -133,18 +134,23 @@ def watched(work: Callable[[], float], pids: Iterable[int]) -> tuple[float, floa
     return result, max(0.0, _busy() - busy - used) / (time.monotonic() - begin)
 
 
-def in_turn(works: Mapping[K, Callable[[], float]], table: Table, pids: Iterable[int] = ()) -> dict[K, float]:
-    """The median of each work's results. They take turns, so that whatever disturbs one disturbs all alike.
+def taken(works: Mapping[K, Callable[[], T]], table: Table, pids: Iterable[int] = ()) -> dict[K, list[T]]:
+    """Some results of each work. They take turns, so that whatever disturbs one disturbs all alike.
 
     Disturbed samples are replaced by quieter ones, if a few more rounds give them.
     """
     known = list(pids)
-    samples: dict[K, list[tuple[float, float]]] = {name: [] for name in works}  # share of others, result
+    samples: dict[K, list[tuple[float, T]]] = {name: [] for name in works}  # share of others, result
     for _ in range(REPEATS + _MORE):
         for name, work in works.items():
             if sum(share <= _QUIET for share, _ in samples[name]) < REPEATS:
                 result, share = watched(work, known)
                 samples[name].append((share, result))
-    kept = {name: sorted(found)[:REPEATS] for name, found in samples.items()}
+    kept = {name: sorted(found, key=lambda sample: sample[0])[:REPEATS] for name, found in samples.items()}
     table.foreign += [share for found in kept.values() for share, _ in found]
-    return {name: statistics.median(result for _, result in found) for name, found in kept.items()}
+    return {name: [result for _, result in found] for name, found in kept.items()}
+
+
+def in_turn(works: Mapping[K, Callable[[], float]], table: Table, pids: Iterable[int] = ()) -> dict[K, float]:
+    """The median of each work's results."""
+    return {name: statistics.median(found) for name, found in taken(works, table, pids).items()}

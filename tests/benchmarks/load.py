@@ -6,50 +6,55 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from typing import NamedTuple
 
 from tests.benchmarks.harness import LOAD_CPU, cpu_of, pinned
 from tests.benchmarks.servers import Server, program
 
 _SECONDS = 1
 # A server that takes longer than this for one answer is asked one by one: it would give too few in the time there is.
-_SLOW = 0.1
+_SLOW = 0.03
 _UNITS = {"us": 1e-3, "ms": 1.0, "s": 1e3, "m": 6e4}
 _SAID = re.compile(
-    r"Latency\s+\S+\s+\S+\s+(?P<longest>\S+).*\n\s+99%\s+(?P<p99>\S+)\n.*Requests/sec:\s+(?P<rate>[\d.]+)", re.DOTALL
+    r"Latency\s+\S+\s+\S+\s+(?P<longest>\S+).*\n\s+99%\s+(?P<p99>\S+)\s.*"
+    r"\s(?P<answers>\d+) requests in .*Requests/sec:\s+(?P<rate>[\d.]+)",
+    re.DOTALL,
 )
 
 
-def rate(server: Server, connections: int, gzipped: bool, per_cpu: list[float]) -> Callable[[], float]:
-    """What measures the answers per second.
+class Speed(NamedTuple):
+    """Answers per second, and per second of the server's CPU: the latter hardly changes when others use the machine."""
 
-    Those per second of the server's CPU go to `per_cpu`: they hardly change when others use the machine too.
-    """
+    per_second: float
+    per_cpu_second: float
+
+
+def speed(server: Server, connections: int, gzipped: bool) -> Callable[[], Speed]:
+    """What measures how many answers there are."""
     slow = _one(server, gzipped) > _SLOW
 
-    def measure() -> float:
+    def measure() -> Speed:
         used = cpu_of(server.pid)
-        speed = 1.0 / _one(server, gzipped) if slow else _wrk(server, connections, gzipped)[0]
-        answers = 1.0 if slow else speed * _SECONDS
-        per_cpu.append(answers / (cpu_of(server.pid) - used))
-        return speed
+        if slow:
+            answers, per_second = 1.0, 1.0 / _one(server, gzipped)
+        else:
+            load = _wrk(server, connections, gzipped)
+            answers, per_second = load.answers, load.per_second
+        return Speed(per_second, answers / (cpu_of(server.pid) - used))
 
     return measure
 
 
-def p99(server: Server, gzipped: bool, longest: list[float]) -> Callable[[], float]:
-    """What measures, in milliseconds, how long all but one in a hundred answers take over one connection.
+class Delay(NamedTuple):
+    """Milliseconds over one connection: 99 in 100 answers, and the longest, where a cycle shows that holds the loop."""
 
-    The longest of each second goes to `longest`: a cycle that holds the loop shows there.
-    """
-    if _one(server, gzipped) > _SLOW:
-        return lambda: 1e3 * max(_one(server, gzipped) for _ in range(3))
+    p99: float
+    longest: float
 
-    def measure() -> float:
-        _, most, worst = _wrk(server, 1, gzipped)
-        longest.append(worst)
-        return most
 
-    return measure
+def delay(server: Server, gzipped: bool) -> Callable[[], Delay]:
+    """What measures how long an answer takes."""
+    return lambda: _wrk(server, 1, gzipped).delay
 
 
 def _one(server: Server, gzipped: bool) -> float:
@@ -58,8 +63,13 @@ def _one(server: Server, gzipped: bool) -> float:
     return time.perf_counter() - begin
 
 
-def _wrk(server: Server, connections: int, gzipped: bool) -> tuple[float, float, float]:
-    """Answers per second, and milliseconds of the 99th percentile and of the longest."""
+class _Load(NamedTuple):
+    answers: float
+    per_second: float
+    delay: Delay
+
+
+def _wrk(server: Server, connections: int, gzipped: bool) -> _Load:
     options = ["-t1", f"-c{connections}", f"-d{_SECONDS}s", "--timeout", "60s", "--latency"]
     if gzipped:
         options += ["-H", "Accept-Encoding: gzip"]
@@ -68,10 +78,10 @@ def _wrk(server: Server, connections: int, gzipped: bool) -> tuple[float, float,
     found = _SAID.search(said)
     if found is None or "Non-2xx" in said or "Socket errors" in said:
         raise RuntimeError(f"wrk on {server.url}: {said}")
-    longest, percentile, per_second = found["longest"], found["p99"], found["rate"]
-    return float(per_second), _milliseconds(percentile), _milliseconds(longest)
+    delay = Delay(_milliseconds(found["p99"]), _milliseconds(found["longest"]))
+    return _Load(float(found["answers"]), float(found["rate"]), delay)
 
 
 def _milliseconds(text: str) -> float:
-    number, unit = text[: -len(text.lstrip("0123456789."))], text.lstrip("0123456789.")
-    return float(number) * _UNITS[unit]
+    unit = text.lstrip("0123456789.")
+    return float(text.removesuffix(unit)) * _UNITS[unit]

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gzip
 import statistics
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 
 from exporter.model.metric import Samples
 from tests.benchmarks import load, servers
-from tests.benchmarks.harness import Goal, Row, Table, in_turn
+from tests.benchmarks.harness import Goal, Row, Table, taken
 from tests.benchmarks.p2_publish import LABELS, data, numbers
 from tests.benchmarks.servers import NotInstalled, Server
 
@@ -101,23 +101,25 @@ def _values(page: bytes) -> dict[tuple[str, ...], float]:
     return found
 
 
-def _compare(series: int, found: dict[str, Server], folder: Path, table: Table) -> None:
+def _compare(series: int, running: dict[str, Server], folder: Path, table: Table) -> None:
     for place in folder.iterdir():
         if (place / "config.yaml").exists():
             servers.go(place)
-    pids = [server.pid for server in found.values()]
+    pids = [server.pid for server in running.values()]
     for gzipped in (True, False):
-        asked = {name: server for name, server in found.items() if not (gzipped and name == _QUERY)}
-        per_cpu: dict[str, list[float]] = {name: [] for name in asked}
-        rates = {name: load.rate(server, CONNECTIONS, gzipped, per_cpu[name]) for name, server in asked.items()}
-        table.rows += _rate_rows(series, gzipped, "answers/s", in_turn(rates, table, pids))
-        costs = {name: statistics.median(counts) for name, counts in per_cpu.items()}
-        table.rows += _rate_rows(series, gzipped, "answers per CPU second", costs)
-        longest: dict[str, list[float]] = {name: [] for name in asked}
-        delays = {name: load.p99(server, gzipped, longest[name]) for name, server in asked.items()}
-        table.rows += _delay_rows(series, gzipped, in_turn(delays, table, pids))
-        ours = ", ".join(f"{max(longest[name]):.3g} ms ({name})" for name in (OURS, BARE) if longest[name])
-        table.notes.append(f"longest answer over one connection, {_encoding(gzipped)}: {ours}")
+        asked = {name: server for name, server in running.items() if not (gzipped and name == _QUERY)}
+        speeds = taken({name: load.speed(server, CONNECTIONS, gzipped) for name, server in asked.items()}, table, pids)
+        table.rows += _rate_rows(series, gzipped, "answers/s", _medians(speeds, 0))
+        table.rows += _rate_rows(series, gzipped, "answers per CPU second", _medians(speeds, 1))
+        quick = [name for name in (OURS, BARE, *_NGINX) if name in asked]
+        delays = taken({name: load.delay(asked[name], gzipped) for name in quick}, table, pids)
+        table.rows += _delay_rows(series, gzipped, _medians(delays, 0))
+        longest = ", ".join(f"{number:.3g} ms ({name})" for name, number in _medians(delays, 1).items())
+        table.notes.append(f"longest answer over one connection, {_encoding(gzipped)}, in the median: {longest}")
+
+
+def _medians(found: Mapping[str, Sequence[Sequence[float]]], at: int) -> dict[str, float]:
+    return {name: statistics.median(sample[at] for sample in samples) for name, samples in found.items()}
 
 
 def _encoding(gzipped: bool) -> str:

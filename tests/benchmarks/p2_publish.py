@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import gzip
 import random
-import statistics
 import time
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import prometheus_client
 
@@ -15,25 +14,13 @@ from exporter.exposition.compress import Compressor
 from exporter.exposition.format import Format
 from exporter.exposition.render import Renderer
 from exporter.model.metric import Family, Key, Kind, Samples
+from tests.benchmarks.harness import Goal, Row, Table, in_turn
 
 SIZES = (1_000, 10_000, 100_000)
 PER_FAMILY = 500
-REPEATS = 5
+POINT = 10_000
+GOALS = {"all numbers changed": Goal(20, "ratio"), "5 % of families changed": Goal(100, "ratio")}
 LABELS = ("cluster", "app", "status")
-
-
-class Row(NamedTuple):
-    """One line of the table: CPU milliseconds of ours and of the library in the same run; `goal` is a ratio, if any."""
-
-    series: int
-    case: str
-    ours: float
-    theirs: float
-    goal: float | None = None
-
-    @property
-    def ratio(self) -> float:
-        return self.theirs / self.ours
 
 
 def data(series: int) -> list[Samples]:
@@ -105,18 +92,15 @@ def numbers(page: bytes) -> dict[frozenset[bytes], float]:
 
 
 def spent(prepare: Callable[[], list[Samples]], work: Callable[[list[Samples]], object]) -> float:
-    """CPU milliseconds of one piece of work: the median of five batches."""
-    batches = []
-    for _ in range(REPEATS):
-        total, rounds = 0.0, 0
-        while rounds < 3 or (total < 0.02 and rounds < 200):
-            samples = prepare()
-            start = time.process_time()
-            work(samples)
-            total += time.process_time() - start
-            rounds += 1
-        batches.append(total / rounds * 1e3)
-    return statistics.median(batches)
+    """CPU milliseconds of one piece of work, by doing it a few times."""
+    total, rounds = 0.0, 0
+    while rounds < 3 or (total < 0.02 and rounds < 200):
+        samples = prepare()
+        start = time.process_time()
+        work(samples)
+        total += time.process_time() - start
+        rounds += 1
+    return total / rounds * 1e3
 
 
 def moving(samples: list[Samples], step: int = 1) -> Callable[[], list[Samples]]:
@@ -131,13 +115,17 @@ def moving(samples: list[Samples], step: int = 1) -> Callable[[], list[Samples]]
     return following
 
 
-def run() -> list[Row]:
-    """The table."""
-    # With fewer than 20 families, one of them is more than 5 %.
-    return [row for series in SIZES for row in _compared(series) if series >= 20 * PER_FAMILY or "5 %" not in row.case]
+def tables() -> Iterator[Table]:
+    """The table of this area."""
+    table = Table(
+        "P2 publish: CPU milliseconds to render and compress a page, beside a scrape of the library", "series"
+    )
+    for series in SIZES:
+        _compare(series, table)
+    yield table
 
 
-def _compared(series: int) -> list[Row]:
+def _compare(series: int, table: Table) -> None:
     samples = data(series)
     library = registry(samples)
     ours = gzip.decompress(Publisher().gzip(samples))
@@ -147,40 +135,28 @@ def _compared(series: int) -> list[Row]:
     def scrape(_: list[Samples]) -> bytes:
         return gzip.compress(prometheus_client.generate_latest(library))
 
-    theirs = spent(lambda: samples, scrape)
-    goals = series == 10_000
-    text, openmetrics, fifth, idle, same = (
-        Publisher(),
-        Publisher(Format.OPENMETRICS),
-        *(Publisher() for _ in range(3)),
-    )
-    for publisher in (text, openmetrics, fifth, idle, same):
+    text, openmetrics, part, same, idle = Publisher(), Publisher(Format.OPENMETRICS), *(Publisher() for _ in range(3))
+    for publisher in (text, openmetrics, part, same, idle):
         publisher.gzip(samples)
-    full = spent(moving(samples), text.gzip)
-    return [
-        Row(series, "first page, all series new", spent(lambda: samples, lambda it: Publisher().gzip(it)), theirs),
-        Row(series, "all numbers changed", full, theirs, 20.0 if goals else None),
-        Row(
-            series, "5 % of families changed", spent(moving(samples, 20), fifth.gzip), theirs, 100.0 if goals else None
-        ),
-        Row(series, "collected again, nothing changed", spent(lambda: recollected(samples), same.gzip), theirs),
-        Row(series, "nothing collected", spent(lambda: samples, idle.gzip), theirs),
-        Row(
-            series,
-            "OpenMetrics beside text",
-            spent(moving(samples), openmetrics.gzip),
-            full,
-            1 / 1.1 if goals else None,
-        ),
-    ]
-
-
-def main() -> None:
-    print(f"{'series':>7}  {'case':34} {'ours ms':>9} {'theirs ms':>10} {'ratio':>8}  goal")
-    for row in run():
-        goal = "" if row.goal is None else f">= {row.goal:.2f} {'met' if row.ratio >= row.goal else 'MISSED'}"
-        print(f"{row.series:7}  {row.case:34} {row.ours:9.3f} {row.theirs:10.3f} {row.ratio:7.1f}x  {goal}")
+    works: dict[str, Callable[[], float]] = {
+        "prometheus_client": lambda: spent(lambda: samples, scrape),
+        "first page, all series new": lambda: spent(lambda: samples, lambda it: Publisher().gzip(it)),
+        "all numbers changed": partial(spent, moving(samples), text.gzip),
+        "5 % of families changed": partial(spent, moving(samples, 20), part.gzip),
+        "collected again, nothing changed": lambda: spent(lambda: recollected(samples), same.gzip),
+        "nothing collected": lambda: spent(lambda: samples, idle.gzip),
+        "OpenMetrics, all numbers changed": partial(spent, moving(samples), openmetrics.gzip),
+    }
+    found = in_turn(works, table)
+    theirs = found.pop("prometheus_client")
+    goals = GOALS if series == POINT else {}
+    for case, milliseconds in found.items():
+        table.rows.append(Row(f"{series:,}", case, milliseconds, "prometheus_client", theirs, goal=goals.get(case)))
+    case, beside = "OpenMetrics, all numbers changed", "all numbers changed"
+    goal = Goal(1 / 1.1, "ratio") if series == POINT else None
+    table.rows.append(Row(f"{series:,}", case, found[case], "our text", found[beside], goal=goal))
 
 
 if __name__ == "__main__":
-    main()
+    for found in tables():
+        found.print()

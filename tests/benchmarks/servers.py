@@ -153,11 +153,14 @@ def prometheus_client(folder: Path, series: int) -> Iterator[Server]:
 def pushgateway(folder: Path, samples: list[Samples]) -> Iterator[Server]:
     """A server in Go that only hands out what it was given."""
     port = free_port()
-    command = [program("prometheus-pushgateway"), f"--web.listen-address={HOST}:{port}", "--log.level=error"]
+    # Debian's keeps what it is given in a file of the system, and would serve it at the next start.
+    options = [f"--web.listen-address={HOST}:{port}", "--log.level=error", "--persistence.file="]
+    command = [program("prometheus-pushgateway"), *options]
     with running(command, port, folder) as server:
         page = generate_latest(registry(samples))
         request = urllib.request.Request(f"http://{HOST}:{port}/metrics/job/bench", data=page, method="POST")
         urllib.request.urlopen(request, timeout=120).close()
+        _holding(server, sum(len(column.keys) for column in samples))  # it takes what it is given, and sorts it later
         yield server
 
 
@@ -208,7 +211,12 @@ def query_exporter(folder: Path, samples: list[Samples]) -> Iterator[Server]:
     )
     arguments = ["-H", HOST, "-p", str(port), "-L", "error", "--config", str(config)]
     with running([command, *arguments], port, folder) as server:
-        until = time.monotonic() + 60
-        while server.get().count(b"\nvalue{") < len(rows) and time.monotonic() < until:
-            time.sleep(0.2)
+        _holding(server, len(rows))
         yield server
+
+
+def _holding(server: Server, series: int) -> None:
+    """Waits until all of the data set is there."""
+    until = time.monotonic() + 60
+    while server.get().count(b'app="service-') < series and time.monotonic() < until:
+        time.sleep(0.1)

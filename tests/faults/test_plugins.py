@@ -88,7 +88,9 @@ def test_COL14_a_plugin_with_the_name_of_a_built_in_collector_does_not_touch_it(
         scene.write(scene.config())
         assert daemon.reload().status == 200
         others_work(scene.cycles(2))
-    (line,) = daemon.log_lines("a built-in collector has this name")
+    lines = daemon.log_lines("a built-in collector has this name")
+    assert len(lines) == 1, lines
+    line = lines[0]
     assert "level=warn" in line
     assert "plugin=health" in line
 

@@ -225,10 +225,13 @@ def test_CFG13_a_prefix_that_begins_no_name_is_refused(alone: Scene) -> None:
 
 def test_PROC1_a_stop_during_the_start_ends_it_with_zero(alone: Scene) -> None:
     alone.write(alone.config())
+    early = False
     for delay in (0.0, 0.05, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4, 0.6, 0.8):
         daemon = alone.spawn(f"--config.file={alone.file}")
         while not daemon.catches(signal.SIGTERM):
             time.sleep(0.001)
+        early |= "pydantic" not in Path(f"/proc/{daemon.pid}/maps").read_text()
         time.sleep(delay)
         assert daemon.stop() == 0, f"{delay} s after the handler was there"
         assert "Traceback" not in daemon.log()
+    assert early, "the handler was never there before the heavy imports"

@@ -18,10 +18,11 @@ pytestmark = pytest.mark.slow
 WITHIN = 10.0
 
 
-def stopped(daemon: Daemon, within: float = WITHIN) -> None:
+def stopped(daemon: Daemon, within: float = WITHIN, number: signal.Signals = signal.SIGTERM) -> None:
     """Asks it to stop: it must leave with 0, without a traceback, and answer nobody any more."""
     children = daemon.vitals().children
-    assert daemon.stop(within) == 0
+    daemon.send(number)
+    assert daemon.ended(within) == 0
     assert "Traceback" not in daemon.log()
     assert children == 0
     with pytest.raises(OSError):
@@ -31,8 +32,7 @@ def stopped(daemon: Daemon, within: float = WITHIN) -> None:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_PROC1_an_idle_daemon_stops_at_once(alone: Scene, number: signal.Signals) -> None:
     daemon = alone.start(alone.config())
-    daemon.send(number)
-    stopped(daemon, 3.0)
+    stopped(daemon, 3.0, number)
     assert daemon.log_lines("msg=stopping")
 
 
@@ -95,6 +95,12 @@ def test_PROC1_readers_that_stay_do_not_hold_it(alone: Scene) -> None:
     stopped(daemon, 5.0)
     for connection in streams:
         connection.close()
+
+
+def test_PROC1_two_signals_in_the_same_moment_are_one_stop(alone: Scene) -> None:
+    daemon = alone.start(alone.config())
+    daemon.send(signal.SIGINT)
+    stopped(daemon, 3.0)
 
 
 def test_PROC1_a_second_signal_ends_it_at_once(alone: Scene) -> None:
