@@ -71,7 +71,7 @@ def _texts(seen: Observed) -> list[Scrape]:
 
 def _others_fresh(seen: Observed) -> Iterator[str]:
     names = [dict(labels)["collector"] for labels in seen.before.series("platform_exporter_collector_up")]
-    limit = seen.timeout + seen.interval + CYCLE_GRACE
+    limit = seen.timeout + seen.interval + CYCLE_GRACE + seen.sampler.held_up
     for scrape in seen.sampler.scrapes:
         made = scrape.page.own("collection_last_timestamp_seconds")
         if scrape.at - made > limit:
@@ -171,10 +171,12 @@ def _ready(seen: Observed) -> Iterator[str]:
 
 
 def _on_time(seen: Observed) -> Iterator[str]:
-    for name, limit in (("event_loop_lag_seconds", LAG), ("collection_duration_seconds", seen.timeout + CYCLE_GRACE)):
-        late = _above(seen.last, name, limit) - _above(seen.before, name, limit)
+    held_up = seen.sampler.held_up
+    limits = {"event_loop_lag_seconds": LAG, "collection_duration_seconds": seen.timeout + CYCLE_GRACE}
+    for name, limit in limits.items():
+        late = _above(seen.last, name, limit + held_up) - _above(seen.before, name, limit + held_up)
         if late:
-            yield f"X9: {name} was above {limit} s {late:g} times"
+            yield f"X9: {name} was above {limit} s {late:g} times, a bystander was held up for {held_up:.2f} s"
 
 
 def _above(page: Page, name: str, limit: float) -> float:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from fractions import Fraction
+from functools import lru_cache
 from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
@@ -191,8 +192,14 @@ def _empty(hostile: Hostile, argument: str) -> Result:
 
 
 def _many(hostile: Hostile, argument: str) -> Result:
-    keys = tuple([(f"item-{at}",) for at in range(int(argument))])
+    keys = _numbers(int(argument))
     return Result((Samples(hostile.items, keys, (1.0,) * len(keys)),))
+
+
+@lru_cache
+def _numbers(up_to: int) -> tuple[tuple[str], ...]:
+    """Made once: how long it takes is no matter of the daemon's. Not by a single call into C, which holds the lock."""
+    return tuple([(str(at),) for at in range(up_to)])
 
 
 def _random(hostile: Hostile, argument: str) -> Result:

@@ -14,6 +14,7 @@ from tests.faults.process import Daemon
 
 PAUSE = 0.2
 PATIENCE = 1.0
+HICCUP = 0.05
 TEXT, OPENMETRICS = "text/plain", "application/openmetrics-text"
 _ACCEPT = {TEXT: "*/*", OPENMETRICS: "application/openmetrics-text;version=1.0.0"}
 
@@ -33,16 +34,34 @@ class Sampler:
     def __init__(self, daemon: Daemon) -> None:
         self.scrapes: list[Scrape] = []
         self.breaches: list[str] = []
+        # The longest that a bystander who only wanted to sleep was held up. Less than a hiccup counts as none: added
+        # to a limit it would move that to the next bucket.
+        self._oversleep = 0.0
+        self._slow: list[tuple[str, float]] = []
         self._daemon = daemon
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._threads = [threading.Thread(target=work, daemon=True) for work in (self._work, self._stand_by)]
 
     def start(self) -> None:
-        self._thread.start()
+        for thread in self._threads:
+            thread.start()
 
     def stop(self) -> None:
         self._ended.set()
-        self._thread.join(15.0)
+        for thread in self._threads:
+            thread.join(15.0)
+        self.breaches += [f"{what} after {took:.2f} s" for what, took in self._slow if took > PATIENCE + self.held_up]
+
+    def _stand_by(self) -> None:
+        while not self._ended.is_set():
+            began = time.monotonic()
+            time.sleep(0.01)
+            self._oversleep = max(self._oversleep, time.monotonic() - began - 0.01)
+
+    @property
+    def held_up(self) -> float:
+        """By how much the machine is to blame, in seconds."""
+        return self._oversleep if self._oversleep > HICCUP else 0.0
 
     def _work(self) -> None:
         for format in cycle(_ACCEPT):
@@ -61,8 +80,9 @@ class Sampler:
     def _scrape(self, format: str) -> None:
         at = time.time()
         answer = self._daemon.get("/metrics", Accept=_ACCEPT[format])
-        if answer.status != 200 or answer.seconds > PATIENCE:
-            self.breaches.append(f"X1: a scrape gave {answer.status} after {answer.seconds:.2f} s")
+        self._slow.append(("X1: a scrape was answered", answer.seconds))
+        if answer.status != 200:
+            self.breaches.append(f"X1: a scrape gave {answer.status}")
         if not answer.headers["Content-Type"].startswith(format):
             self.breaches.append(f"X1: asked for {format}, got {answer.headers['Content-Type']}")
         end = "\n# EOF\n" if format == OPENMETRICS else "\n"
@@ -72,8 +92,9 @@ class Sampler:
 
     def _look(self, path: str) -> None:
         answer = self._daemon.get(path)
-        if answer.status != 200 or answer.seconds > PATIENCE:
-            self.breaches.append(f"X7: {path} gave {answer.status} after {answer.seconds:.2f} s")
+        self._slow.append((f"X7: {path} was answered", answer.seconds))
+        if answer.status != 200:
+            self.breaches.append(f"X7: {path} gave {answer.status}")
 
     def between(self, begin: float, end: float) -> list[Page]:
         """The pages asked for in this time."""

@@ -14,19 +14,24 @@ DROPPED = "platform_exporter_samples_dropped_total"
 
 def test_CARD1_of_a_million_series_the_first_that_fit_are_shown_and_the_rest_counted(scene: Scene) -> None:
     config = scene.config("one", "after")
-    config["collectors"]["one"] = {"blocking": True}
+    config["collectors"]["one"] = {"blocking": True, "timeout": "500ms"}
     config["limits"] = {"series_per_collector": BUDGET}
     scene.start(config)
+    scene.mood(one="many:1000000")
+    scene.page_with(lambda page: 'item="9999"' in page.text, 20.0, "the plugin has made them")
+    scene.mood()
+    scene.page_with(lambda page: 'item="9999"' not in page.text, 5.0)
     with scene.fault(but_for=["X6: rss"]):
         scene.mood(one="many:1000000")
-        page = scene.page_with(lambda page: 'item="item-9999"' in page.text, 10.0)
+        scene.page_with(lambda page: 'item="9999"' in page.text, 10.0)
+        page = scene.cycles(3)
         assert len(page.series("one_items")) == BUDGET
         assert page.own("collector_samples", collector="one") == BUDGET
         assert page.own("samples_dropped_total", collector="one", reason="budget") % (1_000_000 - BUDGET) == 0
         assert page.belonging_to("after")
         assert page.own("collector_up", collector="one") == 1
         scene.mood()
-        scene.page_with(lambda page: 'item="item-9999"' not in page.text, 5.0)
+        scene.page_with(lambda page: 'item="9999"' not in page.text, 5.0)
 
 
 def test_CARD1_a_collector_of_another_library_is_stopped_at_its_deadline(scene: Scene) -> None:
