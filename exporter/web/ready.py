@@ -13,9 +13,10 @@ from aiohttp.abc import AbstractStreamWriter
 class Ready(web.StreamResponse):
     """Status 200 on a connection that stays open. The library's own response joins head and body anew each time."""
 
-    def __init__(self, head: bytes, body: bytes) -> None:
+    def __init__(self, head: bytes, body: bytes, headers: Mapping[str, str]) -> None:
         super().__init__()
         self._parts = (head, body)
+        self._told = headers
 
     @property
     def keep_alive(self) -> bool:
@@ -27,6 +28,10 @@ class Ready(web.StreamResponse):
         request.transport.writelines(self._parts)
         await request.writer.drain()
         return None
+
+    def plain(self) -> web.Response:
+        """The same as a response whose headers can still be changed."""
+        return web.Response(body=self._parts[1], headers=self._told)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """All has been written."""
@@ -51,4 +56,4 @@ class ReadyBody:
         if now != self._second:
             self._head = self._begin + f"Date: {formatdate(now, usegmt=True)}\r\n\r\n".encode()
             self._second = now
-        return Ready(self._head, self._body)
+        return Ready(self._head, self._body, self._headers)

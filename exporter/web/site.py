@@ -11,6 +11,7 @@ from exporter.model.collector import Clock
 from exporter.model.metric import Samples
 from exporter.model.problem import Reloaded
 from exporter.model.snapshot import Feed
+from exporter.web.access import Access
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,7 @@ class Site:
     enable_lifecycle: bool = False
     route_prefix: str = ""
     external_url: str = ""
+    access: Access | None = None  # None: everybody may come in
 
     @property
     def prefix(self) -> str:
