@@ -184,7 +184,7 @@ def _at(values: dict[str, Any], *path: str | int) -> dict[Any, Any]:
 def _check_tls(tls: dict[str, Any], report: Report) -> None:
     for name in ("cert", "key"):
         if tls.get(name) is None and not report.is_broken((TLS, name)):
-            report.add((TLS,), f"{name} or {name}_file is missing")
+            report.add((TLS,), f"{name} or {name}_file is missing", key=True)
     asks = tls.get("client_auth_type") or NO_CERTIFICATE
     has_ca = tls.get("client_ca") is not None or report.is_broken((TLS, "client_ca"))
     if has_ca and asks == NO_CERTIFICATE:

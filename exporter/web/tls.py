@@ -18,9 +18,10 @@ from exporter.model.secret import Secret
 
 _VERSIONS = {"TLS12": ssl.TLSVersion.TLSv1_2, "TLS13": ssl.TLSVersion.TLSv1_3}
 _CERTIFICATE = re.compile("-----BEGIN CERTIFICATE-----.+?-----END CERTIFICATE-----", re.DOTALL)
+_MISMATCH = "the certificate and the key do not belong together"
 _WHY = {
-    "KEY_VALUES_MISMATCH": "the certificate and the key do not belong together",
-    "KEY_TYPE_MISMATCH": "the certificate and the key do not belong together",
+    "KEY_VALUES_MISMATCH": _MISMATCH,
+    "NO_CERTIFICATE_ASSIGNED": _MISMATCH,  # none for a key of this kind
     "EE_KEY_TOO_SMALL": "the key of the certificate is too short to be safe",
     "CA_MD_TOO_WEAK": "the certificate is signed in a way that is not safe",
 }
