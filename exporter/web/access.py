@@ -107,6 +107,7 @@ class Access:
         """Follows the files until cancelled."""
         if self._path is None:
             return
+        self._warn_of_the_end()
         await self._watch.prime()
         await self.reload()  # what changed between reading a file and noting what it was
         await self._watch.run()
@@ -181,13 +182,16 @@ class Access:
             self.context = self.context or tls.Live(ssl.PROTOCOL_TLS_SERVER)
             self.context.current = fresh.tls.context
             self._expiry.labels().set(fresh.tls.expires)
-            if fresh.tls.expires <= self._clock.wall():
-                say(_log, logging.WARNING, "the certificate of the listener has expired")
         if old is not None and old.settings != fresh.settings:
             changed = [
                 name for name in WebFile.model_fields if getattr(old.settings, name) != getattr(fresh.settings, name)
             ]
             say(_log, logging.INFO, "web configuration reloaded", changed=", ".join(changed))
+            self._warn_of_the_end()
+
+    def _warn_of_the_end(self) -> None:
+        if self._rules and self._rules.tls and self._rules.tls.expires <= self._clock.wall():
+            say(_log, logging.WARNING, "the certificate of the listener has expired")
 
 
 def _tls(loaded: LoadedWeb) -> tls.Tls | None:
