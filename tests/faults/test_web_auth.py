@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import shutil
 import socket
 import ssl
@@ -14,15 +13,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import bcrypt
 import pytest
 
 from tests.fakes.authority import Authority, Pair
 from tests.fakes.receiver import Background, Receiver
+from tests.faults.guarded import PASSWORDS, Guarded, basic
 from tests.faults.page import Page
-from tests.faults.process import Answer, Daemon, until
+from tests.faults.process import until
 from tests.faults.scene import Scene
 
 pytestmark = pytest.mark.slow
@@ -31,57 +30,7 @@ RELOADED = "platform_exporter_web_config_last_reload_successful"
 EXPIRY = "platform_exporter_tls_certificate_expiry_timestamp_seconds"
 WATCHED_WITHIN = 6.0  # the files are looked at every two seconds
 UNSCRAPED = "X1: up"  # the Prometheus of the suite has no credentials; one that has them is in tests/e2e
-PASSWORDS = {"ann": "zqPasswordAnn5Rw", "bob": "zqPasswordBob7Tm"}
 EXPIRED = Path(__file__).parents[1] / "fakes" / "tls" / "expired.pem"
-
-
-def basic(user: str, password: str) -> str:
-    return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
-
-
-class Guarded(Daemon):
-    """A daemon that is asked with credentials, over TLS if it has it."""
-
-    tls: ssl.SSLContext | None = None
-
-    def ask(self, method: str, path: str, timeout: float = 10.0, **headers: str) -> Answer:
-        source = headers.pop("source", "127.0.0.1")
-        headers.setdefault("Authorization", basic("ann", PASSWORDS["ann"]))
-        began = time.monotonic()
-        connection = self.connect(timeout, source)
-        try:
-            connection.request(method, path, headers={key.replace("_", "-"): value for key, value in headers.items()})
-            response = connection.getresponse()
-            return Answer(response.status, dict(response.getheaders()), response.read(), time.monotonic() - began)
-        finally:
-            connection.close()
-
-    def connect(self, timeout: float = 10.0, source: str = "127.0.0.1") -> http.client.HTTPConnection:
-        where: dict[str, Any] = {"timeout": timeout, "source_address": (source, 0)}
-        if self.tls is None:
-            return http.client.HTTPConnection("127.0.0.1", self.port, **where)
-        return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.tls, **where)
-
-    def first_event(self) -> bytes:
-        connection = self.connect(5.0)
-        try:
-            connection.request("GET", "/events", headers={"Authorization": basic("ann", PASSWORDS["ann"])})
-            return connection.getresponse().read1(65536)
-        finally:
-            connection.close()
-
-    def certificate(self) -> str:
-        """Whom a new connection sees."""
-        assert self.tls is not None
-        unverified = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        unverified.check_hostname, unverified.verify_mode = False, ssl.CERT_NONE
-        with (
-            socket.create_connection(("127.0.0.1", self.port), 5.0) as plain,
-            unverified.wrap_socket(plain) as connection,
-        ):
-            shown = connection.getpeercert(binary_form=True)
-            assert shown is not None
-            return ssl.DER_cert_to_PEM_cert(shown)
 
 
 class GuardedScene(Scene):
