@@ -14,7 +14,6 @@ from exporter.instruments.meter import CounterCell, Meter
 from exporter.web import answers
 from exporter.web.access import Access
 from exporter.web.answers import Refused
-from exporter.web.ready import Ready
 from exporter.web.routes import Router
 
 _log = logging.getLogger(__name__)
@@ -46,7 +45,6 @@ class Chain:
         except Exception as error:
             response = _refusal(request, error)
         if self._access is not None and self._access.headers and not response.prepared:
-            response = response.plain() if isinstance(response, Ready) else response
             response.headers.update(self._access.headers)
         self._count(OTHER if place is None else place.label, request.method, response.status, perf_counter() - started)
         return response

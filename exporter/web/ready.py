@@ -13,28 +13,31 @@ from aiohttp.abc import AbstractStreamWriter
 class Ready(web.StreamResponse):
     """Status 200 on a connection that stays open. The library's own response joins head and body anew each time."""
 
-    def __init__(self, head: bytes, body: bytes, headers: Mapping[str, str]) -> None:
+    def __init__(self, head: bytes, body: bytes) -> None:
         super().__init__()
         self._parts = (head, body)
-        self._told = headers
 
     @property
     def keep_alive(self) -> bool:
         return True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        if self.headers:  # set from outside, after the head was made
+            self._parts = (_overridden(self._parts[0], self.headers), self._parts[1])
         if request.transport is None:
             raise ConnectionResetError("the client has left")
         request.transport.writelines(self._parts)
         await request.writer.drain()
         return None
 
-    def plain(self) -> web.Response:
-        """The same as a response whose headers can still be changed."""
-        return web.Response(body=self._parts[1], headers=self._told)
-
     async def write_eof(self, data: bytes = b"") -> None:
         """All has been written."""
+
+
+def _overridden(head: bytes, headers: Mapping[str, str]) -> bytes:
+    names = tuple(f"{name.lower()}:".encode() for name in headers)
+    kept = [line for line in head[:-4].split(b"\r\n") if not line.lower().startswith(names)]
+    return b"\r\n".join([*kept, *(f"{name}: {value}".encode() for name, value in headers.items()), b"", b""])
 
 
 class ReadyBody:
@@ -56,4 +59,4 @@ class ReadyBody:
         if now != self._second:
             self._head = self._begin + f"Date: {formatdate(now, usegmt=True)}\r\n\r\n".encode()
             self._second = now
-        return Ready(self._head, self._body, self._headers)
+        return Ready(self._head, self._body)

@@ -29,7 +29,7 @@ class Server:
         chain = Chain(site.meter, Router(table(site, self._events), site.prefix), site.access)
         self._server = web.Server(chain, access_log=None, logger=_quiet)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=0.1)
-        self._tls = site.access.context if site.access is not None else None
+        self._tls = site.tls
         self.addresses: list[str] = []
 
     async def start(self, addresses: Sequence[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -31,6 +32,11 @@ class Site:
     route_prefix: str = ""
     external_url: str = ""
     access: Access | None = None  # None: everybody may come in
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What the listeners are encrypted with."""
+        return self.access.context if self.access is not None else None
 
     @property
     def prefix(self) -> str:
