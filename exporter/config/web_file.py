@@ -191,7 +191,11 @@ def _check_tls(tls: dict[str, Any], report: Report) -> None:
         report.add((TLS, "client_ca"), f"needs client_auth_type, such as {REQUIRED}", key=True)
     if asks in ("VerifyClientCertIfGiven", REQUIRED) and not has_ca:
         report.add((TLS, "client_auth_type"), "needs client_ca or client_ca_file: who vouches for the clients")
-    if tls.get("client_allowed_sans") and asks != REQUIRED:
+    if tls.get("client_allowed_sans") == []:
+        report.add(
+            (TLS, "client_allowed_sans"), "needs at least one entry: leave the key out to take every client", key=True
+        )
+    elif tls.get("client_allowed_sans") and asks != REQUIRED:
         report.add((TLS, "client_allowed_sans"), f"needs client_auth_type {REQUIRED}", key=True)
     if (tls.get("min_version"), tls.get("max_version")) == ("TLS13", "TLS12"):
         report.add((TLS, "max_version"), "must not be lower than min_version")

@@ -160,6 +160,8 @@ class Access:
             raise loaded.unfit((USERS,), _RESTART.format("off"))
         if old.certificates and not fresh.certificates:
             raise loaded.unfit((TLS, "client_auth_type"), _RESTART.format("off"))
+        if old.tls and old.tls.allowed_names and fresh.tls and not fresh.tls.allowed_names:
+            raise loaded.unfit((TLS, "client_allowed_sans"), _RESTART.format("off"))
         if old.tls and fresh.tls and fresh.tls.expires <= self._clock.wall() < old.tls.expires:
             raise loaded.unfit((TLS, "cert"), _EXPIRED)
 

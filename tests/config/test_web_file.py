@@ -126,6 +126,10 @@ def test_relative_paths_count_from_the_folder_of_the_file_and_are_watched(tmp_pa
             ["tls_server_config.client_allowed_sans: needs client_auth_type RequireAndVerifyClientCert"],
         ),
         (
+            f"tls_server_config: {{{CLIENTS}, client_allowed_sans: []}}",
+            ["tls_server_config.client_allowed_sans: needs at least one entry"],
+        ),
+        (
             f"tls_server_config: {{{CLIENTS}, client_allowed_sans: [a, a]}}",
             ["tls_server_config.client_allowed_sans: an entry is given twice"],
         ),

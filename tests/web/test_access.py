@@ -446,6 +446,16 @@ async def test_certificates_that_were_required_stay_so(files: Files, servers: li
         assert "restart" in problem.message
 
 
+async def test_a_list_of_names_is_not_dropped(files: Files, servers: list[Pair]) -> None:
+    files.clients(servers[0], "client_allowed_sans: [a, b]")
+    async with behind(files.web) as (_, access):
+        files.clients(servers[0], "client_allowed_sans: [c]")
+        assert await access.reload() == ()
+        files.clients(servers[0])
+        [problem] = await access.reload()
+        assert "restart" in problem.message
+
+
 async def test_tls_cannot_be_switched_on_while_it_runs(files: Files, servers: list[Pair]) -> None:
     files.users(ann=HASH)
     async with behind(files.web) as (_, access):
