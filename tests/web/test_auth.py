@@ -130,6 +130,8 @@ async def test_joined_texts_that_are_equal_are_not_the_same_login(door: Door) ->
     assert await door.login("ann", hash) == 401
     assert await door.login("ann" + hash, "open sesame") == 401
     assert await door.login(f"ann:{hash}", "open sesame") == 401
+    assert await door.login("annopen", f" sesame{hash}") == 401
+    assert await door.login(f"ann{hash[:10]}", f"{hash[10:]}open sesame") == 401
 
 
 async def test_the_password_behind_the_decoy_lets_no_unknown_user_in(door: Door) -> None:
@@ -157,6 +159,7 @@ async def test_a_password_of_more_than_72_bytes_is_wrong_and_no_crash() -> None:
     assert await door.login("ann", "x" * 72) == 200
     assert await door.login("ann", "x" * 73) == 401
     assert await door.login("ann", "x" * 8000) == 401
+    assert door.compare.number == 1
 
 
 MALFORMED = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -242,3 +243,12 @@ def test_names_that_are_addresses_are_compared_as_addresses(authority: Authority
     ca = Secret(authority.file.read_text())
     made = build(options(pair, client_ca=ca, client_auth_type=REQUIRED, client_allowed_sans=("2001:DB8:0::1", "a.b")))
     assert made.allowed_names == {"2001:db8::1", "a.b"}
+
+
+def test_a_machine_out_of_descriptors_keeps_the_pair_it_has(pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    def exhausted(name: str) -> int:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(os, "memfd_create", exhausted)
+    with pytest.raises(Unfit, match="cannot be read"):
+        build(options(pair))
