@@ -81,11 +81,11 @@ def run(argv: Sequence[str]) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return WRONG
-    except OSError as error:
-        print(f"platform-exporter: {error.strerror or error}", file=sys.stderr)
-        return FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
+        return FAILED
+    except OSError as error:
+        print(f"platform-exporter: {error.strerror or error}", file=sys.stderr)
         return FAILED
 
 
@@ -166,6 +166,13 @@ def _web_flags(parser: argparse.ArgumentParser) -> None:
         help="where the metrics are (default: /metrics)",
     )
     web.add_argument(
+        "--web.config.file",
+        dest="web_config_file",
+        type=Path,
+        metavar="F",
+        help="TLS, basic authentication and client certificates, in the format Prometheus's exporters share",
+    )
+    web.add_argument(
         "--web.external-url",
         dest="external_url",
         metavar="URL",
@@ -230,6 +237,7 @@ def _flags(options: argparse.Namespace) -> Flags:
         external_url=external,
         route_prefix=prefix if prefix is not None else urlsplit(external).path.rstrip("/"),
         enable_lifecycle=getattr(options, "enable_lifecycle", None),
+        web_config_file=getattr(options, "web_config_file", None),
         log_level=options.log_level,
         log_format=options.log_format,
         collectors={name: switch == "on" for name, switch in switches.items()},
@@ -250,19 +258,17 @@ def _demo(options: argparse.Namespace) -> int:
     async def show() -> bool:
         demo = await start_demo()
         daemon = Daemon(replace(_flags(options), config_text=demo.config_text), os.environ)
-        await daemon.serve(_welcome)
+        await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
         await demo.stop()
         return daemon.failed
 
     return FAILED if run_loop(show) else FINE
 
 
-def _welcome(addresses: Sequence[str]) -> None:
+def _welcome(scheme: str, addresses: Sequence[str]) -> None:
     for address in addresses:
-        print(
-            f"\n  Status page  http://{address}/\n  Metrics      http://{address}/metrics\n  Stop         Ctrl-C\n",
-            flush=True,
-        )
+        url = f"{scheme}://{address}"
+        print(f"\n  Status page  {url}/\n  Metrics      {url}/metrics\n  Stop         Ctrl-C\n", flush=True)
 
 
 def _once(options: argparse.Namespace) -> int:

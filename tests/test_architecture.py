@@ -52,7 +52,14 @@ PLACES: dict[str, tuple[str, ...]] = {
 }
 HALVES_OF_AIOHTTP = {"sources": "web", "sinks": "web", "web": "client"}  # the half a package has no business with
 
-REVEALERS = ("sources/", "model/target.py", "model/secret.py", "instruments/log.py")
+REVEALERS = (
+    "sources/",
+    "model/target.py",
+    "model/secret.py",
+    "instruments/log.py",
+    "web/auth.py",  # hashes, compared with what a client sends
+    "web/tls.py",  # the key of the listener
+)
 NAMELESS = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "misc"})
 PUBLIC_ALTHOUGH_UNDERSCORED = frozenset({"_replace", "_asdict", "_fields", "_make", "_exit", "_current_frames"})
 BESIDE_THE_MIRROR = frozenset({"contract", "golden", "fakes", "faults", "e2e", "benchmarks"})

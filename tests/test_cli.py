@@ -34,6 +34,7 @@ def test_the_daemon_flags_are_those_of_serve(capsys: pytest.CaptureFixture[str])
         "--web.telemetry-path",
         "--web.external-url",
         "--web.route-prefix",
+        "--web.config.file",
         "--web.enable-lifecycle",
         "--collector.disable-defaults",
         "--log.level",
@@ -142,3 +143,21 @@ def test_a_reader_that_leaves_early_is_no_crash() -> None:
     command = f"{sys.executable} -m exporter config-schema | head -c 10"
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, timeout=30, check=False)
     assert done.stderr == ""
+
+
+def test_check_config_lists_the_mistakes_of_the_web_configuration_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each with the file it is in."""
+    (tmp_path / "c.yaml").write_text("web: {config_file: web.yml}")
+    (tmp_path / "web.yml").write_text("basic_auth_users: {ann: secret}\nrate_limit: {}\n")
+    assert cli.run(["check-config", str(tmp_path / "c.yaml")]) == 2
+    first, second = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{tmp_path}/web.yml:1:25: basic_auth_users.ann: expected a bcrypt hash")
+    assert second.startswith(f"{tmp_path}/web.yml:2:1: rate_limit: not supported")
+
+
+def test_the_demo_says_https_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    """What is printed can be opened."""
+    cli._welcome("https", ["127.0.0.1:1"])
+    assert "https://127.0.0.1:1/metrics" in capsys.readouterr().out

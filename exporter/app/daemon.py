@@ -12,6 +12,8 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
+from ipaddress import ip_address
+from pathlib import Path
 from typing import Any
 
 from exporter import __revision__, __version__
@@ -35,6 +37,7 @@ from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.probe import Prober
 from exporter.sources.tls import TlsOptions
+from exporter.web.access import Access
 from exporter.web.server import Server
 from exporter.web.site import Site
 
@@ -59,7 +62,9 @@ class Daemon:
         self._names = DaemonPool("names", 8)
         self._calls = DaemonPool("calls", 64)
         self._paint = DaemonPool("paint", 1)
-        pools = (self._files, self._names, self._calls, self._paint)
+        # One thread: whoever sends wrong passwords gets one core of the machine at most.
+        self._logins = DaemonPool("logins", 1)
+        pools = (self._files, self._names, self._calls, self._paint, self._logins)
         self.engine = Engine(self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools))
         self.pages = Pages(self._paint)
         self._watchdog = Watchdog(self._clock, self.engine.metrics.lag.labels())
@@ -77,6 +82,8 @@ class Daemon:
         self._watch.note()
         self._settings = settle(flags, environ)
         self._watch.follow(self._settings.watched)
+        web_file = self._settings.config.web.config_file
+        self._access = Access(Path(web_file) if web_file else None, self._files, self._logins, self._clock, self._meter)
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reloading = asyncio.Lock()
@@ -105,12 +112,17 @@ class Daemon:
         return assemble(settings, parts, self._meter.families)
 
     async def reload(self, dry_run: bool = False) -> Reloaded:
-        """Reads the configuration again: checks first, then swaps only what changed, or keeps all that runs.
+        """Reads everything again: checks first, then swaps only what changed, or keeps all that runs.
 
         Whoever asks while a reload is waiting for its turn joins it: it reads what is there by then.
         """
+        if problems := await self._access.reload(dry_run):
+            return Reloaded(problems=problems)
         if dry_run:
             return await self._read_again(dry_run=True)
+        return await self._changed()
+
+    async def _changed(self) -> Reloaded:
         if self._next_reload is None:
             self._next_reload = asyncio.get_running_loop().create_task(self._read_again())
         return await asyncio.shield(self._next_reload)
@@ -166,9 +178,6 @@ class Daemon:
         self._prober.tls = tls_of(config)
         return self._targets.replace(targets_of(config))
 
-    async def _changed(self) -> None:
-        await self.reload()
-
     # -- once
 
     async def once(self) -> tuple[Snapshot, bytes]:
@@ -198,11 +207,18 @@ class Daemon:
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
         self._tell_of_namesakes()
-        for work in (self.engine.run(), self._watchdog.run(), self._watch.run(), self._settle_memory()):
+        for work in (
+            self.engine.run(),
+            self._watchdog.run(),
+            self._watch.run(),
+            self._access.run(),
+            self._settle_memory(),
+        ):
             self._keep(work)
         path = self._flags.route_prefix + config.web.telemetry_path
         for address in server.addresses:
-            say(_log, logging.INFO, "listening", address=address, metrics=f"http://{address}{path}")
+            say(_log, logging.INFO, "listening", address=address, metrics=f"{self.scheme}://{address}{path}")
+        self._warn_of_open_doors()
         started(server.addresses)
         await self._stop.wait()
         say(_log, logging.INFO, "stopping")
@@ -213,6 +229,18 @@ class Daemon:
         await self._close()
         if self._backstop is not None:
             self._backstop.cancel()
+
+    @property
+    def scheme(self) -> str:
+        """What the addresses are spoken to with."""
+        return self._access.scheme
+
+    def _warn_of_open_doors(self) -> None:
+        for address in () if self._access.authenticates else self._server.addresses:
+            host = address.rpartition(":")[0].strip("[]")
+            if not ip_address(host).is_loopback:
+                message = "anybody who reaches this address may read everything: set --web.config.file"
+                say(_log, logging.WARNING, message, address=address)
 
     def _site(self, config: Config) -> Site:
         return Site(
@@ -228,6 +256,7 @@ class Daemon:
             enable_lifecycle=config.web.enable_lifecycle,
             route_prefix=self._flags.route_prefix,
             external_url=self._flags.external_url,
+            access=self._access,
         )
 
     async def _settle_memory(self) -> None:
@@ -237,7 +266,7 @@ class Daemon:
             gc.freeze()
             return
 
-    def _keep(self, work: Coroutine[Any, Any, None]) -> None:
+    def _keep(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._ended)
@@ -270,7 +299,7 @@ class Daemon:
             self._begin_stop(loop, 0)
 
         def reload(signum: int, frame: object) -> None:
-            loop.call_soon_threadsafe(lambda: self._keep(self._changed()))
+            loop.call_soon_threadsafe(lambda: self._keep(self.reload()))
 
         signal.signal(signal.SIGTERM, stop)
         signal.signal(signal.SIGINT, stop)

@@ -24,6 +24,7 @@ class Flags:
     external_url: str = ""
     route_prefix: str = ""
     enable_lifecycle: bool | None = None
+    web_config_file: Path | None = None
     log_level: str | None = None
     log_format: str | None = None
     collectors: Mapping[str, bool] = field(default_factory=dict)
@@ -50,7 +51,9 @@ def settle(flags: Flags, environ: Mapping[str, str], known: Catalogue | None = N
         loaded = load(flags.config_file, known.options, environ, opaque=known.failed.keys())
     else:
         loaded = parse(flags.config_text, "demo", Path.cwd(), known.options, environ)
-    return Settings(_with_flags(loaded.config, flags), known, loaded.watched)
+    # The web configuration has a watch of its own: its certificates come and go without this file.
+    watched = tuple(path for path in loaded.watched if str(path) != loaded.config.web.config_file)
+    return Settings(_with_flags(loaded.config, flags), known, watched)
 
 
 def _with_flags(config: Config, flags: Flags) -> Config:
@@ -67,6 +70,7 @@ def _with_flags(config: Config, flags: Flags) -> Config:
         listen_addresses=flags.listen_addresses or None,
         telemetry_path=flags.telemetry_path,
         enable_lifecycle=flags.enable_lifecycle,
+        config_file=str(flags.web_config_file) if flags.web_config_file else None,
     )
     log = _changed(config.log, level=flags.log_level, format=flags.log_format)
     return _changed(config, web=web, log=log, collectors=_changed(config.collectors, **collectors))

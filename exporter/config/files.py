@@ -32,16 +32,20 @@ def require(path: Path) -> None:
 @contextmanager
 def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
-        # Without O_NONBLOCK, opening a pipe that nobody writes to would never return.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        # With an opener, because os.fdopen leaves the descriptor of a folder open when it refuses it.
+        with open(path, "rb", opener=_without_waiting) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise Unreadable("not a regular file")
             yield file
     except OSError as error:
         raise Unreadable(_reason(error)) from None
     except ValueError:  # a NUL in the name
         raise Unreadable("not a legal name of a file") from None
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    # Without O_NONBLOCK, opening a pipe that nobody writes to would never return.
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def decode(content: bytes) -> str:

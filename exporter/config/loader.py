@@ -9,7 +9,7 @@ import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
@@ -24,12 +24,13 @@ from exporter.config.schema import CollectorOptions, Config, config_model
 from exporter.config.tree import Reading
 from exporter.model.problem import Problem
 
-__all__ = ["ConfigError", "Loaded", "load", "parse", "plugin_names", "schema"]
+__all__ = ["ConfigError", "Loaded", "load", "parse", "plain_values", "plugin_names", "schema", "validated"]
 
 LARGEST_FILE = 1 << 20
 _EMPTY = "configuration is empty: give at least one key, or no file at all to run on the defaults"
 
 Options = Mapping[str, type[CollectorOptions]]
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +68,7 @@ def parse(
 ) -> Loaded:
     """Reads a configuration from text. Problems name it `name`; relative paths count from `base`."""
     report = Report(name)
-    values = _values(text, report, environ)
+    values = plain_values(text, report, Expansion(environ))
     if isinstance(collectors := values.get("collectors"), dict):
         for hidden in set(opaque) - options.keys():
             collectors.pop(hidden, None)
@@ -75,7 +76,7 @@ def parse(
     references = References(report, base)
     references.resolve(model, values)
     rules.check(values, options, report)
-    config = _validated(model, values, report, references.models)
+    config = validated(model, values, report, references.models)
     if config is None or report.problems():
         raise ConfigError(report.problems(), references.watched)
     return Loaded(config, None, tuple(references.watched))
@@ -89,7 +90,7 @@ def plugin_names(path: Path | None, environ: Mapping[str, str]) -> tuple[str, ..
     if path is None:
         return ()
     try:
-        values = _values(decode(read_bytes(path, LARGEST_FILE)), Report(str(path)), environ)
+        values = plain_values(decode(read_bytes(path, LARGEST_FILE)), Report(str(path)), Expansion(environ))
     except (Unreadable, ConfigError):
         return ()
     names = values.get("plugins")
@@ -103,7 +104,7 @@ def schema(options: Options) -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema}
 
 
-def _values(text: str, report: Report, environ: Mapping[str, str]) -> dict[str, Any]:
+def plain_values(text: str, report: Report, expansion: Expansion) -> dict[str, Any]:
     """The plain values of the document, which must be a mapping."""
     try:
         root = read(text)
@@ -111,7 +112,7 @@ def _values(text: str, report: Report, environ: Mapping[str, str]) -> dict[str, 
         raise ConfigError([Problem(error.message, "", report.file, error.line, error.column)]) from None
     if root is None or (root.tag == "null" and not root.quoted):
         raise ConfigError([Problem(_EMPTY, file=report.file)])
-    values = Reading(report, Expansion(environ)).root(root)
+    values = Reading(report, expansion).root(root)
     if not isinstance(values, dict):
         if not report.is_broken(()):
             report.add((), "expected keys with values at the top level")
@@ -119,9 +120,10 @@ def _values(text: str, report: Report, environ: Mapping[str, str]) -> dict[str, 
     return values
 
 
-def _validated(
-    model: type[Config], values: dict[str, Any], report: Report, models: dict[tuple[str | int, ...], type[BaseModel]]
-) -> Config | None:
+def validated(
+    model: type[M], values: dict[str, Any], report: Report, models: dict[tuple[str | int, ...], type[BaseModel]]
+) -> M | None:
+    """The typed values; None if something is wrong with them, which is then in the report."""
     try:
         # As JSON, because strict validation of Python values refuses a list where a tuple is declared.
         return model.model_validate_json(json.dumps(values))

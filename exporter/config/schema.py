@@ -96,6 +96,7 @@ class Web(Section):
     listen_addresses: ListenAddresses = ("127.0.0.1:9847",)
     telemetry_path: UrlPath = "/metrics"
     enable_lifecycle: bool = False
+    config_file: str | None = None
 
 
 class Log(Section):

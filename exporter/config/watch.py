@@ -43,7 +43,7 @@ class Watch:
         self,
         paths: Iterable[Path],
         offload: Offload,
-        on_change: Callable[[], Awaitable[None]],
+        on_change: Callable[[], Awaitable[object]],
         interval: float = 2.0,
     ) -> None:
         self._offload = offload

@@ -99,6 +99,8 @@ class Events:
         stream = _Stream(request)
         self._streams.add(stream)
         response = web.StreamResponse(headers=_HEADERS)
+        if self._site.access is not None:
+            response.headers.update(self._site.access.headers)
         try:
             await response.prepare(request)
             await self._follow(stream, response)

@@ -12,6 +12,7 @@ from aiohttp import web
 
 from exporter.instruments.meter import CounterCell, Meter
 from exporter.web import answers
+from exporter.web.access import Access
 from exporter.web.answers import Refused
 from exporter.web.routes import Router
 
@@ -20,29 +21,31 @@ _log = logging.getLogger(__name__)
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH"})
 BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5, 10.0)
 OTHER = "other"
-
-
-async def guard(request: web.BaseRequest) -> None:
-    """Decides whether a request goes on to its route: the place for authentication and for limits per client."""
+# Whoever restarts a daemon that is not well has no credentials; these tell nothing else.
+OPEN = frozenset({"/-/healthy", "/-/ready"})
 
 
 class Chain:
     """What the server calls for each request: aiohttp's own application would cost half as much again."""
 
-    def __init__(self, meter: Meter, router: Router) -> None:
+    def __init__(self, meter: Meter, router: Router, access: Access | None) -> None:
         self._find = router.find
         self._count = _Count(meter, router)
+        self._access = access if access is not None and access.configured else None
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         started = perf_counter()
         place = self._find(request.path)
         try:
-            await guard(request)
+            if self._access is not None and (place is None or place.label not in OPEN):
+                await self._access.guard(request)
             if place is None:
                 raise Refused(HTTPStatus.NOT_FOUND, "not_found", "there is nothing at this path")
             response = await place.handler(request.method)(request)
         except Exception as error:
             response = _refusal(request, error)
+        if self._access is not None and self._access.headers and not response.prepared:
+            response.headers.update(self._access.headers)
         self._count(OTHER if place is None else place.label, request.method, response.status, perf_counter() - started)
         return response
 

@@ -22,6 +22,8 @@ class Ready(web.StreamResponse):
         return True
 
     async def prepare(self, request: web.BaseRequest) -> AbstractStreamWriter | None:
+        if self.headers:  # set from outside, after the head was made
+            self._parts = (_overridden(self._parts[0], self.headers), self._parts[1])
         if request.transport is None:
             raise ConnectionResetError("the client has left")
         request.transport.writelines(self._parts)
@@ -30,6 +32,12 @@ class Ready(web.StreamResponse):
 
     async def write_eof(self, data: bytes = b"") -> None:
         """All has been written."""
+
+
+def _overridden(head: bytes, headers: Mapping[str, str]) -> bytes:
+    names = tuple(f"{name.lower()}:".encode() for name in headers)
+    kept = [line for line in head[:-4].split(b"\r\n") if not line.lower().startswith(names)]
+    return b"\r\n".join([*kept, *(f"{name}: {value}".encode() for name, value in headers.items()), b"", b""])
 
 
 class ReadyBody:

@@ -26,9 +26,10 @@ class Server:
 
     def __init__(self, site: Site) -> None:
         self._events = Events(site)
-        chain = Chain(site.meter, Router(table(site, self._events), site.prefix))
+        chain = Chain(site.meter, Router(table(site, self._events), site.prefix), site.access)
         self._server = web.Server(chain, access_log=None, logger=_quiet)
         self._runner = web.ServerRunner(self._server, shutdown_timeout=0.1)
+        self._tls = site.tls
         self.addresses: list[str] = []
 
     async def start(self, addresses: Sequence[str]) -> None:
@@ -43,7 +44,7 @@ class Server:
             raise
         await self._runner.setup()
         for bound in sockets:
-            await web.SockSite(self._runner, bound, backlog=_BACKLOG).start()
+            await web.SockSite(self._runner, bound, ssl_context=self._tls, backlog=_BACKLOG).start()
         self.addresses = [_shown(bound) for bound in sockets]
         self._events.start()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from exporter.model.collector import Clock
 from exporter.model.metric import Samples
 from exporter.model.problem import Reloaded
 from exporter.model.snapshot import Feed
+from exporter.web.access import Access
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +31,12 @@ class Site:
     enable_lifecycle: bool = False
     route_prefix: str = ""
     external_url: str = ""
+    access: Access | None = None  # None: everybody may come in
+
+    @property
+    def tls(self) -> ssl.SSLContext | None:
+        """What the listeners are encrypted with."""
+        return self.access.context if self.access is not None else None
 
     @property
     def prefix(self) -> str:

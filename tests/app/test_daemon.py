@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import bcrypt
 import pytest
 
 from exporter.app.daemon import Daemon
@@ -24,9 +25,9 @@ BASE = "cycle: {interval: 500ms, timeout: 400ms}\nweb: {listen_addresses: ['127.
 
 
 @asynccontextmanager
-async def running(file: Path, text: str) -> AsyncIterator[tuple[Daemon, aiohttp.ClientSession]]:
+async def running(file: Path, text: str, base: str = BASE) -> AsyncIterator[tuple[Daemon, aiohttp.ClientSession]]:
     """A daemon that listens and has made its first snapshot."""
-    file.write_text(BASE + text)
+    file.write_text(base + text)
     kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     daemon = Daemon(Flags(config_file=file), {})
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
@@ -196,3 +197,59 @@ async def test_collectors_that_clash_are_refused_before_anything_runs(tmp_path: 
     ca = tmp_path / "missing.pem"
     with pytest.raises(ConfigError, match="ca_file"):
         Daemon(Flags(config_text=f"collectors: {{health: {{tls: {{ca_file: {ca}}}}}}}"), {})
+
+
+WEB = f"basic_auth_users: {{ann: {bcrypt.hashpw(b'open sesame', bcrypt.gensalt(4)).decode()}}}\n"
+
+
+def login(user: str) -> dict[str, str]:
+    return {"Authorization": aiohttp.encode_basic_auth(user, "open sesame")}
+
+
+async def test_the_web_configuration_is_read_again_with_the_rest(tmp_path: Path) -> None:
+    """A mistake in either is told, and then nothing changes."""
+    file, web = tmp_path / "c", tmp_path / "web.yml"
+    web.write_text(WEB)
+    file.write_text(BASE.replace("web: {", "web: {config_file: web.yml, "))
+    async with running(file, "", file.read_text()) as (daemon, session):
+        assert daemon._settings.watched == (file,)
+        assert (await session.get("/metrics")).status == 401
+        async with session.post("/-/reload", headers=login("ann")) as answer:
+            assert await answer.json() == {"changes": [], "applied": True}
+        web.write_text("rate_limit: {}")
+        file.write_text(file.read_text().replace("500ms", "600ms"))
+        for query in ("?dry_run=1", ""):
+            async with session.post(f"/-/reload{query}", headers=login("ann")) as answer:
+                problems = (await answer.json())["error"]["problems"]
+                assert (answer.status, [problem["path"] for problem in problems]) == (400, ["rate_limit"])
+        web.write_text(WEB.replace("ann", "bob"))
+        os.kill(os.getpid(), signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while (await session.get("/metrics", headers=login("bob"))).status != 200:
+                await asyncio.sleep(0.02)
+        assert (await session.get("/metrics", headers=login("ann"))).status == 401
+
+
+async def test_a_web_configuration_with_mistakes_keeps_the_daemon_from_starting(tmp_path: Path) -> None:
+    """Better not to listen than to let everybody in."""
+    (tmp_path / "web.yml").write_text("basic_auth_users: {ann: secret}")
+    for path, words in (("web.yml", "bcrypt hash"), ("gone.yml", "cannot read the web configuration")):
+        with pytest.raises(ConfigError, match=words):
+            Daemon(Flags(web_config_file=tmp_path / path), {})
+
+
+async def test_listening_for_everybody_is_warned_of(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Off loopback, and only without authentication."""
+    (tmp_path / "web.yml").write_text(WEB)
+    for web, addresses, warned in (
+        (None, ("127.0.0.1:0", "[::1]:0"), 0),
+        (None, ("127.0.0.1:0", "0.0.0.0:0"), 1),
+        (None, (":0",), 1),
+        (tmp_path / "web.yml", ("0.0.0.0:0",), 0),
+    ):
+        caplog.clear()
+        daemon = Daemon(Flags(listen_addresses=addresses, web_config_file=web), {})
+        await daemon._server.start(addresses)
+        daemon._warn_of_open_doors()
+        await daemon._server.stop(1.0)
+        assert caplog.text.count("anybody who reaches this address") == warned

@@ -57,12 +57,11 @@ def _started(series: int, folder: Path, stack: ExitStack, table: Table) -> dict[
     found: dict[str, Server] = {}
 
     def start(name: str, make: Callable[[Path], AbstractContextManager[Server]]) -> None:
-        place = folder / str(len(found))
+        place = folder / str(len(list(folder.iterdir())))
         place.mkdir(mode=0o755)
         try:
             found[name] = stack.enter_context(make(place))
         except NotInstalled as missing:
-            place.rmdir()
             table.notes.append(f"not measured: {name}: {missing}")
 
     start(OURS, partial(servers.daemon, series=series))

@@ -84,7 +84,8 @@ class Running:
         return self.server.addresses[0]
 
     def url(self, path: str) -> str:
-        return f"http://{self.address}{path}"
+        scheme = "http" if self.site.access is None else self.site.access.scheme
+        return f"{scheme}://{self.address}{path}"
 
     async def get(self, path: str, **more: Any) -> tuple[int, str]:
         async with self.client.get(self.url(path), **more) as answer:
@@ -126,7 +127,7 @@ async def serving(
     await server.start(addresses)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as client:
-            yield Running(site, feed, clock, meter, server, client, reloads)
+            yield Running(site, feed, clock, site.meter, server, client, reloads)
     finally:
         await server.stop(2.0)
 
