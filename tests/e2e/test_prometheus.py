@@ -41,12 +41,20 @@ class Prometheus:
                 stderr=log,
             )
         until(self._listens, 20, "Prometheus listens")
+        until(self._ready, 20, "Prometheus is ready")
 
     def _listens(self) -> bool:
         for line in self.log.read_text().splitlines():
             if 'msg="Listening on" address=' in line:
                 self.address = line.split("address=")[1].split()[0]
         return bool(self.address)
+
+    def _ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://{self.address}/-/ready", timeout=10) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False  # it answers 503 while it opens its storage
 
     def query(self, expression: str) -> list[dict[str, Any]]:
         url = f"http://{self.address}/api/v1/query?" + urllib.parse.urlencode({"query": expression})
