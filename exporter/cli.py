@@ -29,7 +29,8 @@ FINE, FAILED, WRONG = 0, 1, 2
 _EPILOG = """\
 collectors are switched with --collector.NAME and --no-collector.NAME; a flag beats the file.
 
-signals: SIGHUP reloads the configuration, SIGTERM and SIGINT stop.
+signals: SIGHUP reloads the configuration, SIGTERM and SIGINT stop, a second of them at once; SIGQUIT ends it as it is,
+SIGPIPE, SIGUSR1 and SIGUSR2 do nothing.
 exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration.
 
 examples:
@@ -81,11 +82,11 @@ def run(argv: Sequence[str]) -> int:
         for problem in error.problems:
             print(problem, file=sys.stderr)
         return WRONG
-    except OSError as error:
-        print(f"platform-exporter: {error.strerror or error}", file=sys.stderr)
-        return FAILED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or the interpreter complains at exit
+        return FAILED
+    except OSError as error:
+        print(f"platform-exporter: {error.strerror or error}", file=sys.stderr)
         return FAILED
 
 

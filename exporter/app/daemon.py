@@ -16,6 +16,7 @@ from typing import Any
 
 from exporter import __revision__, __version__
 from exporter.app.assembly import Assembly, assemble, policy_of, targets_of, tls_of
+from exporter.app.process import Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
 from exporter.collectors.parts import Parts
 from exporter.config.loader import ConfigError
@@ -23,6 +24,7 @@ from exporter.config.schema import Config
 from exporter.config.watch import Watch
 from exporter.engine.clock import SystemClock
 from exporter.engine.engine import Engine
+from exporter.engine.memory import Memory
 from exporter.engine.threads import DaemonPool
 from exporter.engine.watchdog import Watchdog
 from exporter.exposition.format import Format
@@ -60,7 +62,10 @@ class Daemon:
         self._calls = DaemonPool("calls", 64)
         self._paint = DaemonPool("paint", 1)
         pools = (self._files, self._names, self._calls, self._paint)
-        self.engine = Engine(self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools))
+        self._memory = Memory.of_this_process(self._meter)
+        self.engine = Engine(
+            self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
+        )
         self.pages = Pages(self._paint)
         self._watchdog = Watchdog(self._clock, self.engine.metrics.lag.labels())
         self._build_info()
@@ -79,6 +84,7 @@ class Daemon:
         self._watch.follow(self._settings.watched)
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
+        self._reserve = Reserve()
         self._reloading = asyncio.Lock()
         self._next_reload: asyncio.Task[Reloaded] | None = None  # waits for its turn
         self._stop = asyncio.Event()
@@ -120,7 +126,7 @@ class Daemon:
             if not dry_run:
                 self._next_reload = None
             try:
-                settings = await self._files(lambda: settle(self._flags, self._environ, self._settings.catalogue))
+                settings = await self._files(self._settle)
                 changes = tuple(differences(self._settings.config, settings.config))
                 fixed = [path for path in changes if path.startswith("web.")]
                 if fixed:
@@ -134,6 +140,10 @@ class Daemon:
             if not dry_run:
                 await self._adopt(settings, fresh, changes)
             return Reloaded(changes)
+
+    def _settle(self) -> Settings:
+        with self._reserve.lent():
+            return settle(self._flags, self._environ, self._settings.catalogue)
 
     def _refuse(self, error: ConfigError) -> None:
         self._reloaded.set(0.0)
@@ -185,14 +195,16 @@ class Daemon:
         """Runs until a signal says stop. An address that cannot be had raises OSError."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
+        self._reserve.fill()
         server = self._server
         await server.start(config.web.listen_addresses)
-        self._take_signals()
+        self._signals = self._handlers()
+        self._signals.take()
         self._aim(config)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
-        for work in (self.engine.run(), self._watchdog.run(), self._watch.run(), self._settle_memory()):
+        for work in (self.engine.run(), self._watchdog.run(), self._watch.run(), self._settle_memory(), self._guard()):
             self._keep(work)
         path = self._flags.route_prefix + config.web.telemetry_path
         for address in server.addresses:
@@ -217,6 +229,7 @@ class Daemon:
             alive=self.engine.alive,
             clock=self._clock,
             meter=self._meter,
+            short_of_memory=lambda: self._memory.short,
             version=__version__,
             telemetry_path=config.web.telemetry_path,
             enable_lifecycle=config.web.enable_lifecycle,
@@ -230,6 +243,13 @@ class Daemon:
             gc.collect()
             gc.freeze()
             return
+
+    async def _guard(self) -> None:
+        """Takes back after each cycle what a plugin has changed of the process: or it could not be stopped."""
+        async for _ in self.engine.feed.subscribe():
+            changed = [*self._signals.take(), *["logging"] * self._log.retake()]
+            if changed:
+                say(_log, logging.WARNING, "a plugin changed what is not its own, undone", changed=", ".join(changed))
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -251,7 +271,7 @@ class Daemon:
         self._backstop.start()
         loop.call_soon_threadsafe(self._stop.set)
 
-    def _take_signals(self) -> None:
+    def _handlers(self) -> Signals:
         # Plain handlers and not the loop's: they run even while a collector holds the loop.
         loop = asyncio.get_running_loop()
         asked = False
@@ -266,11 +286,10 @@ class Daemon:
         def reload(signum: int, frame: object) -> None:
             loop.call_soon_threadsafe(lambda: self._keep(self._changed()))
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGHUP, reload)
+        return Signals({signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload})
 
     async def _close(self) -> None:
+        self._reserve.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await self._prober.close()
