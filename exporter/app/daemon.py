@@ -46,6 +46,7 @@ SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
 STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 9.0
+GUARD_EVERY = 0.25
 
 
 class Daemon:
@@ -245,11 +246,15 @@ class Daemon:
             return
 
     async def _guard(self) -> None:
-        """Takes back after each cycle what a plugin has changed of the process: or it could not be stopped."""
-        async for _ in self.engine.feed.subscribe():
-            changed = [*self._signals.take(), *["logging"] * self._log.retake()]
-            if changed:
-                say(_log, logging.WARNING, "a plugin changed what is not its own, undone", changed=", ".join(changed))
+        """Takes back what a plugin has changed of the process: a stop that comes meanwhile is lost."""
+        told: set[str] = set()
+        while True:
+            changed = {*self._signals.take(), *["logging"] * self._log.retake()}
+            if changed - told:
+                told |= changed
+                names = ", ".join(sorted(changed))
+                say(_log, logging.WARNING, "a plugin changed what belongs to the process, undone", changed=names)
+            await asyncio.sleep(GUARD_EVERY)
 
     def _keep(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -173,7 +173,7 @@ class Cycle:
             ended, found = judge(error)
         end = self._end(slot, run.wall, started, run.deadline, ended, found)
         if watching:
-            self._memory.ended(slot.name)
+            self._memory.ended(slot.name, alone=True)
         return end
 
     def _series(self) -> dict[str, int]:

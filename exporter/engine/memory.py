@@ -165,9 +165,9 @@ class Memory:
         self._growth.turn()
         self._growth.running.add(name)
 
-    def ended(self, name: str) -> None:
-        """A run has ended."""
-        self._growth.turn()
+    def ended(self, name: str, alone: bool = False) -> None:
+        """A run has ended; `alone` if nothing else could happen while it lasted."""
+        self._growth.turn({name} if alone else None)
         self._growth.running.discard(name)
 
 
@@ -186,11 +186,11 @@ class Growth:
         self._by.clear()
         self.running.clear()
 
-    def turn(self) -> None:
-        """Someone is about to begin, or has ended."""
-        used = self._used()
-        for name in self.running:
-            self._by[name] = self._by.get(name, 0.0) + (used - self._last) / len(self.running)
+    def turn(self, by: set[str] | None = None) -> None:
+        """Credits what changed since the last turn: to these, or to all that are running."""
+        used, names = self._used(), self.running if by is None else by
+        for name in names:
+            self._by[name] = self._by.get(name, 0.0) + (used - self._last) / len(names)
         self._last = used
 
     def greatest(self) -> str:
