@@ -78,9 +78,7 @@ class Stops:
 
 
 @pytest.mark.timeout(3_600)
-def test_PROC1_stops_at_random_moments_with_hung_work_all_end_with_zero_in_time(
-    alone: Scene, record_property: pytest.FixtureRequest
-) -> None:
+def test_PROC1_stops_at_random_moments_with_hung_work_all_end_with_zero_in_time(alone: Scene) -> None:
     alone.write(hanging(alone))
     stops = Stops(alone, 1)
     quiet = {name: mood for name, mood in HUNG.items() if name != "holder"}
