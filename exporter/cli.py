@@ -29,7 +29,8 @@ FINE, FAILED, WRONG = 0, 1, 2
 _EPILOG = """\
 collectors are switched with --collector.NAME and --no-collector.NAME; a flag beats the file.
 
-signals: SIGHUP reloads the configuration, SIGTERM and SIGINT stop.
+signals: SIGHUP reloads the configuration, SIGTERM and SIGINT stop, a second of them at once; SIGQUIT ends it as it is,
+SIGPIPE, SIGUSR1 and SIGUSR2 do nothing.
 exit codes: 0 fine, 1 failed at run time, 2 wrong usage or configuration.
 
 examples:

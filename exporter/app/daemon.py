@@ -18,6 +18,7 @@ from typing import Any
 
 from exporter import __revision__, __version__
 from exporter.app.assembly import Assembly, assemble, policy_of, targets_of, tls_of
+from exporter.app.process import Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
 from exporter.collectors.parts import Parts
 from exporter.config.loader import ConfigError
@@ -25,6 +26,7 @@ from exporter.config.schema import Config
 from exporter.config.watch import Watch
 from exporter.engine.clock import SystemClock
 from exporter.engine.engine import Engine
+from exporter.engine.memory import Memory
 from exporter.engine.threads import DaemonPool
 from exporter.engine.watchdog import Watchdog
 from exporter.exposition.format import Format
@@ -47,6 +49,7 @@ SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
 STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 9.0
+GUARD_EVERY = 0.25
 
 
 class Daemon:
@@ -65,7 +68,10 @@ class Daemon:
         # One thread: whoever sends wrong passwords gets one core of the machine at most.
         self._logins = DaemonPool("logins", 1)
         pools = (self._files, self._names, self._calls, self._paint, self._logins)
-        self.engine = Engine(self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools))
+        self._memory = Memory.of_this_process(self._meter)
+        self.engine = Engine(
+            self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
+        )
         self.pages = Pages(self._paint)
         self._watchdog = Watchdog(self._clock, self.engine.metrics.lag.labels())
         self._build_info()
@@ -86,6 +92,7 @@ class Daemon:
         self._access = Access(Path(web_file) if web_file else None, self._files, self._logins, self._clock, self._meter)
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
+        self._reserve = Reserve()
         self._reloading = asyncio.Lock()
         self._next_reload: asyncio.Task[Reloaded] | None = None  # waits for its turn
         self._stop = asyncio.Event()
@@ -132,7 +139,7 @@ class Daemon:
             if not dry_run:
                 self._next_reload = None
             try:
-                settings = await self._files(lambda: settle(self._flags, self._environ, self._settings.catalogue))
+                settings = await self._files(self._settle)
                 changes = tuple(differences(self._settings.config, settings.config))
                 fixed = [path for path in changes if path.startswith("web.")]
                 if fixed:
@@ -146,6 +153,10 @@ class Daemon:
             if not dry_run:
                 await self._adopt(settings, fresh, changes)
             return Reloaded(changes)
+
+    def _settle(self) -> Settings:
+        with self._reserve.lent():
+            return settle(self._flags, self._environ, self._settings.catalogue)
 
     def _refuse(self, error: ConfigError) -> None:
         self._reloaded.set(0.0)
@@ -199,9 +210,11 @@ class Daemon:
         """Runs until a signal says stop. An address that cannot be had raises OSError."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
+        self._reserve.fill()
         server = self._server
         await server.start(config.web.listen_addresses)
-        self._take_signals()
+        self._signals = self._handlers()
+        self._signals.take()
         self._aim(config)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
@@ -213,6 +226,7 @@ class Daemon:
             self._watch.run(),
             self._access.run(),
             self._settle_memory(),
+            self._guard(),
         ):
             self._keep(work)
         path = self._flags.route_prefix + config.web.telemetry_path
@@ -251,6 +265,7 @@ class Daemon:
             alive=self.engine.alive,
             clock=self._clock,
             meter=self._meter,
+            short_of_memory=lambda: self._memory.short,
             version=__version__,
             telemetry_path=config.web.telemetry_path,
             enable_lifecycle=config.web.enable_lifecycle,
@@ -265,6 +280,17 @@ class Daemon:
             gc.collect()
             gc.freeze()
             return
+
+    async def _guard(self) -> None:
+        """Takes back what a plugin has changed of the process: a stop that comes meanwhile is lost."""
+        told: set[str] = set()
+        while True:
+            changed = {*self._signals.take(), *["logging"] * self._log.retake()}
+            if changed - told:
+                told |= changed
+                names = ", ".join(sorted(changed))
+                say(_log, logging.WARNING, "a plugin changed what belongs to the process, undone", changed=names)
+            await asyncio.sleep(GUARD_EVERY)
 
     def _keep(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)
@@ -286,7 +312,7 @@ class Daemon:
         self._backstop.start()
         loop.call_soon_threadsafe(self._stop.set)
 
-    def _take_signals(self) -> None:
+    def _handlers(self) -> Signals:
         # Plain handlers and not the loop's: they run even while a collector holds the loop.
         loop = asyncio.get_running_loop()
         asked = False
@@ -301,11 +327,10 @@ class Daemon:
         def reload(signum: int, frame: object) -> None:
             loop.call_soon_threadsafe(lambda: self._keep(self.reload()))
 
-        signal.signal(signal.SIGTERM, stop)
-        signal.signal(signal.SIGINT, stop)
-        signal.signal(signal.SIGHUP, reload)
+        return Signals({signal.SIGTERM: stop, signal.SIGINT: stop, signal.SIGHUP: reload})
 
     async def _close(self) -> None:
+        self._reserve.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await self._prober.close()

@@ -18,6 +18,7 @@ def run_loop(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Runs a coroutine on the fastest loop there is, and does not wait at the end for what does not care to end."""
     loop = _new_loop()
     loop.set_exception_handler(_unhandled)
+    loop.set_debug(False)  # also under -X dev: it would log tasks with their arguments
     asyncio.set_event_loop(loop)
     task = loop.create_task(work())
     try:

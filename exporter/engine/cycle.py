@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, cast
 
 from exporter.engine.journal import Journal
 from exporter.engine.limits import NOTHING, Limits, Merge, Merged, series_of
+from exporter.engine.memory import Memory
 from exporter.engine.metrics import EngineMetrics
 from exporter.engine.slot import Attempt, Entry, Off, Slot
-from exporter.engine.verdict import HUNG, LATE, OK, OVERRUN, Verdict, judge, unforeseen
+from exporter.engine.verdict import HUNG, LATE, OK, OVERRUN, REFUSED, Verdict, judge, unforeseen
 from exporter.model.collector import Clock, Derived, Offload, Run
 from exporter.model.errors import Failure
 from exporter.model.metric import Result
@@ -47,8 +48,16 @@ class Plan:
 class Cycle:
     """Runs collectors and keeps what they found until the next time they run."""
 
-    def __init__(self, clock: Clock, meter: Meter, offload: Offload, abandoned: Callable[[], int]) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        meter: Meter,
+        offload: Offload,
+        abandoned: Callable[[], int],
+        memory: Memory | None = None,
+    ) -> None:
         self._clock = clock
+        self._memory = memory or Memory(meter)
         self._meter = meter
         self._offload = offload
         self._abandoned = abandoned
@@ -99,6 +108,7 @@ class Cycle:
         self._off = {off.name: off.record() for off in plan.off}
         self._merge = Merge(plan.limits, self._meter.families)
         self._plan = plan
+        self._memory.forget(set(slots))
         return [name for name, slot in slots.items() if name not in kept and not slot.derived]
 
     def _failed_to_load(self, off: Off, reason: Reason) -> None:
@@ -129,12 +139,16 @@ class Cycle:
         self._number += 1
         wall, slots, stuck = self._clock.wall(), self._slots, self._stuck
         run, timeout, latest_start = None, -1.0, began
+        self._memory.review(self._series)
         for name in due:
             slot = slots.get(name)
             if slot is None or slot.derived or slot.attempt is not None:
                 continue
             if name in stuck:
                 self._settle(slot, stuck[name].wall, now - stuck[name].started, OVERRUN, None)
+                continue
+            if self._memory.refuses(name):
+                self._settle(slot, wall, 0.0, REFUSED, None)
                 continue
             if run is None or slot.timeout != timeout or now > latest_start:
                 timeout, latest_start = slot.timeout, now + TOGETHER
@@ -147,6 +161,9 @@ class Cycle:
     def _start(self, slot: Slot, run: Run, started: float) -> float:
         """Starts a run, which is over already if the collector is a plain one; returns the time."""
         ended, found = OK, None
+        watching = self._memory.watching
+        if watching:
+            self._memory.began(slot.name)
         try:
             found = slot.start(run)
             if type(found) is not Result and isinstance(found, Awaitable):
@@ -154,7 +171,13 @@ class Cycle:
                 return self._clock.monotonic()
         except BaseException as error:  # SystemExit and the like from a collector end that run, not the daemon
             ended, found = judge(error)
-        return self._end(slot, run.wall, started, run.deadline, ended, found)
+        end = self._end(slot, run.wall, started, run.deadline, ended, found)
+        if watching:
+            self._memory.ended(slot.name, alone=True)
+        return end
+
+    def _series(self) -> dict[str, int]:
+        return {name: slot.accepted.series for name, slot in self._slots.items()}
 
     def _attend(self, slot: Slot, attempt: Attempt) -> None:
         slot.attempt = attempt
@@ -167,6 +190,8 @@ class Cycle:
             ended, found = OK, await attempt.awaitable
         except BaseException as error:
             ended, found = judge(error)
+        if self._memory.watching:
+            self._memory.ended(slot.name)
         if attempt.given_up:
             return
         slot.attempt = None
@@ -206,7 +231,7 @@ class Cycle:
         at = wall + duration
         if up:
             slot.last_success = at
-        slot.cells.ended(outcome, reason, up, None if ended is OVERRUN else duration, at)
+        slot.cells.ended(outcome, reason, up, None if ended is OVERRUN or ended is REFUSED else duration, at)
         # Not by its constructor, which costs more than all else that is done here for a plain collector.
         slot.record = _new(Record, (slot.name, outcome, reason, detail, wall, duration, slot.last_success))
         if not (up and slot.up):

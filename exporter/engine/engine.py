@@ -9,6 +9,7 @@ from math import inf
 
 from exporter.engine.cycle import Cycle, Plan
 from exporter.engine.feed import SnapshotFeed
+from exporter.engine.memory import Memory
 from exporter.engine.metrics import EngineMetrics
 from exporter.engine.schedule import Schedule
 from exporter.instruments.log import say
@@ -28,10 +29,17 @@ PARTING = 0.1
 class Engine:
     """Makes snapshots for as long as it runs."""
 
-    def __init__(self, clock: Clock, meter: Meter, offload: Offload, abandoned: Callable[[], int] = lambda: 0) -> None:
+    def __init__(
+        self,
+        clock: Clock,
+        meter: Meter,
+        offload: Offload,
+        abandoned: Callable[[], int] = lambda: 0,
+        memory: Memory | None = None,
+    ) -> None:
         self._clock = clock
         self._meter = meter
-        self._cycle = Cycle(clock, meter, offload, abandoned)
+        self._cycle = Cycle(clock, meter, offload, abandoned, memory)
         self._plan = Plan()
         self._schedule = Schedule(clock.monotonic(), self._plan.interval)
         self._next_plan: tuple[Plan, asyncio.Future[None]] | None = None
@@ -103,8 +111,15 @@ class Engine:
         while True:
             now = self._clock.monotonic()
             due = self._schedule.take(self._schedule.tick(now))
-            await self._turn(dict.fromkeys([*due, *self._take_requests(now)]))
+            await self._attempt(dict.fromkeys([*due, *self._take_requests(now)]))
             await self._until(self._schedule.at(self._schedule.tick(self._clock.monotonic()) + 1))
+
+    async def _attempt(self, due: Iterable[str], latest: float = inf) -> None:
+        """A cycle. Should there be no memory for its snapshot, the last one stays and the next cycle comes."""
+        try:
+            await self._turn(due, latest)
+        except MemoryError:
+            say(_log, logging.ERROR, "a cycle was lost: out of memory")
 
     async def _turn(self, due: Iterable[str], latest: float = inf) -> Snapshot:
         snapshot = await self._cycle.run(due, latest)
@@ -127,7 +142,7 @@ class Engine:
             extra_at = self._last_extra + EXTRA_CYCLE_GAP if self._requested else inf
             if now >= extra_at:
                 # Whatever it waits for, the regular cycle comes when its time has come.
-                await self._turn(self._take_requests(now), tick_at)
+                await self._attempt(self._take_requests(now), tick_at)
                 continue
             self._nudge.clear()
             await self._sleep(min(tick_at, extra_at) - now)

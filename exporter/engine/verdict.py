@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import NamedTuple
 
@@ -32,6 +33,14 @@ OK = verdict(Outcome.OK)
 LATE = verdict(Outcome.TIMEOUT, Reason.TIMEOUT, "came after its timeout")
 HUNG = verdict(Outcome.TIMEOUT, Reason.TIMEOUT, "did not end within its timeout")
 OVERRUN = verdict(Outcome.ERROR, Reason.OVERRUN, "an earlier run has not ended")
+REFUSED = verdict(Outcome.ERROR, Reason.LIMIT, "not run: memory is short")
+
+_NO_MEMORY = verdict(Outcome.ERROR, Reason.LIMIT, "out of memory")
+_USED_UP = {
+    errno.EMFILE: verdict(Outcome.ERROR, Reason.LIMIT, "no file descriptor left"),
+    errno.ENFILE: verdict(Outcome.ERROR, Reason.LIMIT, "no file descriptor left on the system"),
+    errno.ENOMEM: _NO_MEMORY,
+}
 
 
 def judge(error: BaseException) -> tuple[Verdict, object]:
@@ -41,11 +50,18 @@ def judge(error: BaseException) -> tuple[Verdict, object]:
     if isinstance(error, NoData):
         return verdict(Outcome.NODATA), None
     if not isinstance(error, Failure):
-        return unforeseen(error), None
+        return _used_up(error) or unforeseen(error), None
     if isinstance(error, Backoff):
         return verdict(Outcome.BACKOFF, error.reason, error.detail), None
     outcome = Outcome.TIMEOUT if error.reason is Reason.TIMEOUT else Outcome.ERROR
     return verdict(outcome, error.reason, error.detail), None
+
+
+def _used_up(error: BaseException) -> Verdict | None:
+    """What the collector could not have of the system."""
+    if isinstance(error, MemoryError):
+        return _NO_MEMORY
+    return _USED_UP.get(error.errno or 0) if isinstance(error, OSError) else None
 
 
 def unforeseen(error: BaseException) -> Verdict:

@@ -6,15 +6,15 @@ import base64
 import json
 import logging
 import logging.handlers
+import os
 import queue
 import re
 import sys
 import threading
 import weakref
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Any, TextIO
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from exporter.instruments.meter import CounterCell, Meter
@@ -70,13 +70,37 @@ class Json(logging.Formatter):
         return json.dumps(_pairs(record), default=str)
 
 
+class Stream(Protocol):
+    """Where lines go."""
+
+    def write(self, text: str, /) -> object: ...
+    def flush(self) -> object: ...
+
+
+class StandardError:
+    """Standard error without a buffer, so that a line is written at once or never: what is counted as lost is lost."""
+
+    def __init__(self) -> None:
+        self._descriptor = 2 if sys.stderr is not None else -1  # it was closed before we began
+
+    def write(self, text: str, /) -> None:
+        """Writes all of a text or raises OSError."""
+        encoded = text.encode(errors="backslashreplace")
+        if os.write(self._descriptor, encoded) < len(encoded):
+            raise OSError("the line was cut short")
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+
 class Redacting(logging.Handler):
     """Writes lines to a stream, replacing every known secret: a net, whose counter tests require to stay at 0."""
 
-    def __init__(self, stream: TextIO, redactions: CounterCell) -> None:
+    def __init__(self, stream: Stream, redactions: CounterCell, lost: CounterCell) -> None:
         super().__init__()
         self._stream = stream
         self._redactions = redactions
+        self._lost = lost
         self._known: Sequence[weakref.ref[Secret]] = []
         self._forms: list[str] = []
 
@@ -85,10 +109,12 @@ class Redacting(logging.Handler):
         self.lock = None
 
     def emit(self, record: logging.LogRecord) -> None:
-        # If stderr is closed or full, or a field cannot be shown, there is nowhere left to say it.
-        with suppress(Exception):
+        try:
             self._stream.write(self._redact(self.format(record)) + "\n")
             self._stream.flush()
+        except Exception:
+            # The stream is closed or full, or a field cannot be shown: there is nowhere left to say it.
+            self._lost.inc()
 
     def _redact(self, line: str) -> str:
         known = live.valuerefs()
@@ -146,11 +172,16 @@ class _Counting(logging.Handler):
 
 
 class _Queue(logging.handlers.QueueHandler):
+    def __init__(self, lines: queue.Queue[Any], lost: CounterCell) -> None:
+        super().__init__(lines)
+        self._lost = lost
+
     def prepare(self, record: logging.LogRecord) -> Any:
         return record  # stays in this process: formatting can wait for the writing thread
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802  # the name is the standard library's
-        """The queue is full: the line is lost, and saying so would need another line."""
+        """The queue is full: saying so would need another line."""
+        self._lost.inc()
 
 
 class _Listener(logging.handlers.QueueListener):
@@ -161,30 +192,56 @@ class _Listener(logging.handlers.QueueListener):
 class Log:
     """The process's logging: started once, level and format changed on reload, drained at the end."""
 
-    def __init__(self, meter: Meter, stream: TextIO | None = None) -> None:
+    def __init__(self, meter: Meter, stream: Stream | None = None) -> None:
         redactions = meter.counter("log_redactions_total", "Secrets the last net before the log had to catch.")
-        self._writer = Redacting(stream or sys.stderr, redactions.labels())
+        lost = meter.counter("log_dropped_total", "Log lines that could not be written.").labels()
+        self._writer = Redacting(stream or StandardError(), redactions.labels(), lost)
         # Bounded: with a stuck pipe on the other side lines are lost, not memory.
         lines: queue.Queue[Any] = queue.Queue(10_000)
-        self._queue = _Queue(lines)
+        self._queue = _Queue(lines, lost)
         self._listener = _Listener(lines, self._writer)
         self._counting = _Counting(meter)
+        self._handlers: list[logging.Handler] = [self._counting, self._queue]
         self._root = logging.getLogger()
+        self._level = logging.INFO
         self._started = False
 
     def start(self, level: str, format: str) -> None:
         """Takes over the root logger."""
         self.configure(level, format)
-        self._root.handlers[:] = [self._counting, self._queue]
+        self._root.handlers[:] = self._handlers
         self._listener.start()
         self._started = True
 
     def configure(self, level: str, format: str) -> None:
         """Changes level and format while running."""
         self._writer.setFormatter(Json() if format == "json" else Logfmt())
-        self._root.setLevel(LEVELS[level])
+        self._level = LEVELS[level]
+        self._set_levels()
+
+    def _set_levels(self) -> None:
+        self._root.setLevel(self._level)
         for name in _LIBRARIES:
-            logging.getLogger(name).setLevel(max(logging.WARNING, LEVELS[level]))
+            logging.getLogger(name).setLevel(max(logging.WARNING, self._level))
+
+    def retake(self) -> bool:
+        """Undoes what a plugin has done to the logging of the process; tells whether there was anything."""
+        ours = logging.getLogger("exporter")
+        as_it_was = (
+            self._root.level == self._level
+            and self._root.handlers == self._handlers
+            and not self._root.manager.disable
+            and not ours.disabled
+        )
+        if as_it_was or not self._started:
+            return False
+        self._set_levels()
+        self._root.handlers[:] = self._handlers
+        logging.disable(logging.NOTSET)
+        for name, logger in self._root.manager.loggerDict.items():
+            if isinstance(logger, logging.Logger) and name.partition(".")[0] == ours.name:
+                logger.disabled = False
+        return True
 
     def stop(self) -> None:
         """Writes what is still queued, for a second at most: whoever reads the other end may be stuck."""

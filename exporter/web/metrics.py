@@ -38,7 +38,11 @@ def routes(site: Site) -> list[Route]:
                 Parameter(_COLLECT, "only these collectors", repeated=True),
                 Parameter(_EXCLUDE, "all collectors but these", repeated=True),
             ),
-            answers={200: page, 400: Answer("no such collector", (JSON,), ErrorAnswer)},
+            answers={
+                200: page,
+                400: Answer("no such collector", (JSON,), ErrorAnswer),
+                503: Answer("a part was asked for and memory is short", (JSON,), ErrorAnswer),
+            },
         )
     ]
 
@@ -62,6 +66,10 @@ class _Metrics:
         if request.rel_url.raw_query_string:
             selection = _selection(request, snapshot)
             if selection != EVERYTHING:
+                if self._site.short_of_memory():
+                    raise Refused(
+                        HTTPStatus.SERVICE_UNAVAILABLE, "short_of_memory", "only the whole page is served now"
+                    )
                 return _answer(await self._site.pages.page(snapshot, format, gzip, selection))
         page = self._ready(snapshot, format, gzip) or await self._site.pages.page(snapshot, format, gzip, EVERYTHING)
         return self._body(page).answer(request)

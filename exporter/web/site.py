@@ -27,6 +27,7 @@ class Site:
     clock: Clock
     meter: Meter
     version: str
+    short_of_memory: Callable[[], bool] = lambda: False
     telemetry_path: str = "/metrics"
     enable_lifecycle: bool = False
     route_prefix: str = ""

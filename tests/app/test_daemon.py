@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import AsyncIterator
@@ -23,12 +24,14 @@ from tests.fakes.remote import serve
 
 BASE = "cycle: {interval: 500ms, timeout: 400ms}\nweb: {listen_addresses: ['127.0.0.1:0'], enable_lifecycle: true}\n"
 
+TAKEN = [signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE, signal.SIGQUIT]
+
 
 @asynccontextmanager
 async def running(file: Path, text: str, base: str = BASE) -> AsyncIterator[tuple[Daemon, aiohttp.ClientSession]]:
     """A daemon that listens and has made its first snapshot."""
     file.write_text(base + text)
-    kept = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    kept = {number: signal.getsignal(number) for number in TAKEN}
     daemon = Daemon(Flags(config_file=file), {})
     listening: asyncio.Future[str] = asyncio.get_running_loop().create_future()
     serving = asyncio.create_task(daemon.serve(lambda addresses: listening.set_result(addresses[0])))
@@ -178,6 +181,15 @@ async def test_a_part_that_dies_takes_the_daemon_with_it(tmp_path: Path) -> None
         async with asyncio.timeout(5):
             await daemon._stop.wait()
         assert daemon.failed
+
+
+async def test_COL15_handlers_and_logging_are_taken_back(tmp_path: Path) -> None:
+    """Else nobody could stop it any more."""
+    async with running(tmp_path / "c", "") as (_, session):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        logging.disable(logging.CRITICAL)
+        await until(session, 'platform_exporter_log_messages_total{level="warn"} 1')
+        assert signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN
 
 
 async def test_a_file_that_was_missing_mends_the_reload_when_it_comes(tmp_path: Path) -> None:

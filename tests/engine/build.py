@@ -130,10 +130,10 @@ class Rig:
         return await self.cycle.run(names or self.cycle.names())
 
 
-def engine(*entries: Any, interval: float = 15.0, timeout: float = 10.0) -> Engine:
+def engine(*entries: Any, interval: float = 15.0, timeout: float = 10.0, clock: LoopClock | None = None) -> Engine:
     """An engine with its first plan."""
     pool = DaemonPool("calls", 2)
-    made = Engine(LoopClock(), Meter("platform_exporter_"), pool, lambda: pool.abandoned)
+    made = Engine(clock or LoopClock(), Meter("platform_exporter_"), pool, lambda: pool.abandoned)
     found = [item if isinstance(item, Entry) else entry(item, timeout, interval) for item in entries]
     made.start(Plan(found, (), interval, timeout))
     return made

@@ -15,7 +15,21 @@ from exporter.engine.engine import Engine
 from exporter.model.collector import Run
 from exporter.model.metric import Result
 from exporter.model.snapshot import Snapshot
-from tests.engine.build import Deriving, Doing, deaf, engine, entry, names_of, outcome, own, sleeping, steady, things
+from tests.engine.build import (
+    EPOCH,
+    Deriving,
+    Doing,
+    LoopClock,
+    deaf,
+    engine,
+    entry,
+    names_of,
+    outcome,
+    own,
+    sleeping,
+    steady,
+    things,
+)
 
 pytestmark = pytest.mark.looptime
 
@@ -81,6 +95,57 @@ async def test_after_a_long_standstill_a_collector_runs_once_and_the_grid_is_the
         made._clock.held_up = 100.0  # type: ignore[attr-defined]
         await asyncio.sleep(31.0)
     assert starts(collector) == [0.0, 15.0, 130.0, 135.0, 150.0], "at 130 the ticks of the standstill are one"
+
+
+async def test_PROC6_a_cycle_without_memory_is_lost_and_the_next_one_comes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    lost = [True]
+    collector = steady("a")
+    made = engine(collector)
+    count = made.metrics.cycled
+
+    def run_out(*numbers: float) -> None:
+        if lost:
+            lost.pop()
+            raise MemoryError
+        count(*numbers)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(made.metrics, "cycled", run_out)
+    async with running(made) as found:
+        await asyncio.sleep(40.0)
+    assert starts(collector) == [0.0, 15.0, 30.0]
+    assert len(found) == 2
+    assert "out of memory" in caplog.text
+
+
+@pytest.mark.parametrize("step", [7200.0, -7200.0, 3600.0, -1.0])
+async def test_PROC8_a_step_of_the_wall_clock_moves_stamps_and_nothing_else(
+    step: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    collector = steady("a")
+    made = engine(collector)
+    async with running(made) as found:
+        await asyncio.sleep(20.0)
+        monkeypatch.setattr(LoopClock, "wall", lambda clock: EPOCH + step + clock.monotonic())
+        await asyncio.sleep(60.0)
+    assert starts(collector) == [0.0, 15.0, 30.0, 45.0, 60.0, 75.0]
+    assert [run.wall - EPOCH for run in collector.runs] == [0.0, 15.0, *(step + at for at in (30.0, 45.0, 60.0, 75.0))]
+    assert found[-1].wall == EPOCH + step + 75.0
+    assert own(found[-1], "collector_last_success_timestamp_seconds", "a") == (EPOCH + step + 75.0,)
+
+
+async def test_PROC8_a_machine_that_slept_for_two_hours_brings_no_burst() -> None:
+    clock, collector, slow = LoopClock(), steady("a"), sleeping("slow", 5.0)
+    made = engine(collector, slow, clock=clock)
+    async with running(made) as found:
+        await asyncio.sleep(16.0)
+        clock.held_up += 7200.0
+        await asyncio.sleep(60.0)
+    times = [snapshot.monotonic for snapshot in found]
+    assert all(later - earlier >= 4.0 for earlier, later in pairwise(times))
+    assert len([run for run in collector.runs if run.deadline > 7200.0]) <= 5
+    assert made.alive()
 
 
 async def test_a_request_makes_an_extra_cycle_at_once_and_the_grid_does_not_move() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+
 import pytest
 
 from exporter.engine.verdict import DETAIL_LENGTH, judge, unforeseen, verdict
@@ -31,6 +33,26 @@ def test_the_place_is_the_innermost_one() -> None:
         inner()
     line = inner.__code__.co_firstlineno + 1
     assert unforeseen(caught.value).detail == f"ValueError at test_verdict.py:{line}"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("secret"),
+        OSError(errno.EMFILE, "secret"),
+        OSError(errno.ENFILE, "secret"),
+        OSError(errno.ENOMEM, ""),
+    ],
+)
+def test_PROC4_what_the_system_could_not_give_is_a_limit(error: BaseException) -> None:
+    found, result = judge(error)
+    assert (found.outcome, found.reason, result) == (Outcome.ERROR, Reason.LIMIT, None)
+    assert "left" in found.detail or "out of memory" in found.detail
+
+
+@pytest.mark.parametrize("error", [OSError("without a number"), OSError(errno.EACCES, "secret")])
+def test_any_other_error_of_the_system_is_unforeseen(error: OSError) -> None:
+    assert judge(error)[0].reason is Reason.INTERNAL
 
 
 def test_outcomes_tell_whether_the_collector_did_its_job() -> None:

@@ -7,8 +7,10 @@ import gc
 import io
 import json
 import logging
+import logging.config
+import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, cast
 from urllib.parse import quote
 
@@ -16,7 +18,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.instruments.log import Log, Logfmt, forms, say
+from exporter.instruments.log import Log, Logfmt, StandardError, forms, say
 from exporter.instruments.meter import Meter
 from exporter.model.secret import MASK, Secret
 
@@ -248,12 +250,48 @@ def test_a_stream_that_takes_nothing_never_raises(closed: bool, capsys: pytest.C
     assert capsys.readouterr() == ("", "")
 
 
-def test_without_stderr_the_log_is_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_stderr_lines_are_counted_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", None)
-    log = Log(Meter())
-    log.start("info", "logfmt")
+    journal = Journal(stream=StandardError())
     logger.info("lost")
-    log.stop()
+    journal.log.stop()
+    assert journal.counted("log_dropped_total") == 1.0
+
+
+def test_standard_error_takes_a_line_whole_or_refuses_it(
+    capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = Journal(stream=StandardError())
+    logger.info("a line with what cannot be encoded: \udc80")
+    journal.log.stop()
+    assert capfd.readouterr().err.endswith('encoded: \\udc80"\n')
+    journal = Journal(stream=StandardError())
+    monkeypatch.setattr(os, "write", lambda descriptor, data: len(data) - 1)
+    logger.info("cut short")
+    journal.log.stop()
+    assert journal.counted("log_dropped_total") == 1.0
+
+
+@pytest.mark.parametrize(
+    "meddle",
+    [
+        lambda: logging.getLogger().setLevel(logging.CRITICAL),
+        lambda: logging.basicConfig(force=True, stream=io.StringIO()),
+        lambda: logging.disable(logging.CRITICAL),
+        lambda: logging.config.dictConfig({"version": 1, "disable_existing_loggers": True}),
+    ],
+    ids=["level", "handlers", "disable", "dictConfig"],
+)
+def test_COL15_what_a_plugin_did_to_the_logging_is_undone(meddle: Callable[[], None]) -> None:
+    journal = Journal()
+    assert not journal.log.retake()
+    meddle()
+    logger.info("lost")
+    assert journal.log.retake()
+    assert not journal.log.retake()
+    logger.info("seen")
+    assert [line.split("msg=")[1] for line in journal.lines()] == ["seen"]
+    assert not journal.log.retake()
 
 
 def test_a_field_that_cannot_be_shown_costs_its_line_only() -> None:
@@ -266,6 +304,7 @@ def test_a_field_that_cannot_be_shown_costs_its_line_only() -> None:
     logger.info("wrong %d", "number")
     logger.info("kept")
     assert [line.split("msg=")[1] for line in journal.lines()] == ["kept"]
+    assert journal.counted("log_dropped_total") == 2.0
 
 
 class Stuck(io.StringIO):
@@ -292,6 +331,7 @@ def test_a_full_queue_loses_lines_and_never_blocks_or_raises(capsys: pytest.Capt
     assert journal.counted("log_messages_total", "info") == 10_051.0
     stream.release.set()
     assert len(journal.lines()) <= 10_001
+    assert 50 <= journal.counted("log_dropped_total") <= 51
     assert capsys.readouterr() == ("", "")
 
 

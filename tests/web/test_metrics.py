@@ -104,6 +104,15 @@ async def test_an_unknown_collector_is_refused_with_the_known_ones(site: Running
         assert "health, queue" in body
 
 
+async def test_PROC6_a_part_of_the_page_has_to_wait_while_memory_is_short() -> None:
+    async with serving(short_of_memory=lambda: True) as site:
+        site.feed.publish(snapshot())
+        status, body = await site.get("/metrics?collect[]=queue")
+        assert status == 503
+        assert '"short_of_memory"' in body
+        assert (await site.get("/metrics"))[0] == 200
+
+
 async def test_collect_and_exclude_do_not_go_together(site: Running) -> None:
     site.feed.publish(snapshot())
     status, body = await site.get("/metrics?collect[]=queue&exclude[]=health")
