@@ -20,7 +20,6 @@ from exporter.app.loop import run_loop
 from exporter.app.settings import Flags, settle
 from exporter.config.loader import ConfigError, schema
 from exporter.config.types import listen_address, url_path
-from exporter.demo import start as start_demo
 from exporter.model.reason import Outcome
 from exporter.model.snapshot import Snapshot
 
@@ -256,8 +255,10 @@ def _serve(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
+    from exporter.demo import start  # whoever runs the real thing need not load the toy
+
     async def show() -> bool:
-        demo = await start_demo()
+        demo = await start()
         daemon = Daemon(replace(_flags(options), config_text=demo.config_text), os.environ)
         await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
         await demo.stop()

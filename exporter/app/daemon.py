@@ -49,7 +49,6 @@ SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
 STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 9.0
-GUARD_EVERY = 0.25
 
 
 class Daemon:
@@ -73,7 +72,7 @@ class Daemon:
             self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
         )
         self.pages = Pages(self._paint)
-        self._watchdog = Watchdog(self._clock, self.engine.metrics.lag.labels())
+        self._watchdog = Watchdog(self._clock, self.engine.metrics.lag.labels(), self._reassert)
         self._build_info()
         self._reloaded = self._meter.gauge(
             "config_last_reload_successful", "Whether the configuration was fine when it was last read."
@@ -93,6 +92,7 @@ class Daemon:
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reserve = Reserve()
+        self._undone: set[str] = set()
         self._reloading = asyncio.Lock()
         self._next_reload: asyncio.Task[Reloaded] | None = None  # waits for its turn
         self._stop = asyncio.Event()
@@ -226,7 +226,6 @@ class Daemon:
             self._watch.run(),
             self._access.run(),
             self._settle_memory(),
-            self._guard(),
         ):
             self._keep(work)
         path = self._flags.route_prefix + config.web.telemetry_path
@@ -281,16 +280,13 @@ class Daemon:
             gc.freeze()
             return
 
-    async def _guard(self) -> None:
+    def _reassert(self) -> None:
         """Takes back what a plugin has changed of the process: a stop that comes meanwhile is lost."""
-        told: set[str] = set()
-        while True:
-            changed = {*self._signals.take(), *["logging"] * self._log.retake()}
-            if changed - told:
-                told |= changed
-                names = ", ".join(sorted(changed))
-                say(_log, logging.WARNING, "a plugin changed what belongs to the process, undone", changed=names)
-            await asyncio.sleep(GUARD_EVERY)
+        changed = {*self._signals.take(), *["logging"] * self._log.retake()}
+        if changed - self._undone:
+            self._undone |= changed
+            names = ", ".join(sorted(changed))
+            say(_log, logging.WARNING, "a plugin changed what belongs to the process, undone", changed=names)
 
     def _keep(self, work: Coroutine[Any, Any, object]) -> None:
         task = asyncio.get_running_loop().create_task(work)

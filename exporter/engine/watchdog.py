@@ -7,6 +7,7 @@ import logging
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 
 from exporter.instruments.log import say
@@ -15,16 +16,21 @@ from exporter.model.collector import Clock
 
 _log = logging.getLogger("exporter.watchdog")
 
-BEAT = 0.25
+# Each beat wakes an idle process, which costs more than what it then does.
+BEAT = 1.0
 STUCK_AFTER = 1.0
 
 
 class Watchdog:
-    """A beat on the loop measures its lag; a thread says once where the loop stands when the beat stays away."""
+    """A beat on the loop measures its lag; a thread says once where the loop stands when the beat stays away.
 
-    def __init__(self, clock: Clock, lag: HistogramCell) -> None:
+    `chore` is done with every beat: whatever else has to be looked after now and then needs no waking of its own.
+    """
+
+    def __init__(self, clock: Clock, lag: HistogramCell, chore: Callable[[], None] = lambda: None) -> None:
         self._clock = clock
         self._lag = lag
+        self._chore = chore
         self._last = clock.monotonic()
         self._ended = threading.Event()
 
@@ -38,14 +44,15 @@ class Watchdog:
                 self._last = asked
                 await asyncio.sleep(BEAT)
                 self._lag.observe(max(0.0, self._clock.monotonic() - asked - BEAT))
+                self._chore()
         finally:
             self._ended.set()
 
     def _watch(self, loop_thread: int) -> None:
         said = None
-        while not self._ended.wait(STUCK_AFTER / 2):
+        while not self._ended.wait(STUCK_AFTER):
             last = self._last
-            if self._clock.monotonic() - last > STUCK_AFTER and last != said:
+            if self._clock.monotonic() - last > BEAT + STUCK_AFTER and last != said:
                 said = last
                 frame = sys._current_frames().get(loop_thread)
                 if frame is not None:
