@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
+import ssl
 from collections.abc import Sequence
 
-from aiohttp import web
-
+from exporter.web.complaints import Complaints
+from exporter.web.connections import Connections, Limits
 from exporter.web.events import Events
 from exporter.web.middleware import Chain
 from exporter.web.routes import Router, table
 from exporter.web.site import Site
-
-# The library reports every request it cannot parse, with a traceback: one line per byte of garbage a port scan sends.
-_quiet = logging.getLogger(f"{__name__}.protocol")
-_quiet.setLevel(logging.CRITICAL + 1)
 
 _BACKLOG = 512
 
@@ -24,11 +20,13 @@ _BACKLOG = 512
 class Server:
     """One site on any number of addresses."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, limits: Limits | None = None) -> None:
         self._events = Events(site)
-        chain = Chain(site.meter, Router(table(site, self._events), site.prefix))
-        self._server = web.Server(chain, access_log=None, logger=_quiet)
-        self._runner = web.ServerRunner(self._server, shutdown_timeout=0.1)
+        complain = Complaints()
+        chain = Chain(site.meter, Router(table(site, self._events), site.prefix), complain)
+        self._connections = Connections(chain, chain.malformed, site.meter, limits or Limits(), complain)
+        self._tls: ssl.SSLContext | None = getattr(site, "tls", None)
+        self._listeners: list[asyncio.Server] = []
         self.addresses: list[str] = []
 
     async def start(self, addresses: Sequence[str]) -> None:
@@ -41,21 +39,29 @@ class Server:
             for bound in sockets:
                 bound.close()
             raise
-        await self._runner.setup()
         for bound in sockets:
-            await web.SockSite(self._runner, bound, backlog=_BACKLOG).start()
+            self._listeners.append(await self._listen(bound))
         self.addresses = [_shown(bound) for bound in sockets]
         self._events.start()
+
+    async def _listen(self, bound: socket.socket) -> asyncio.Server:
+        # A client that begins to agree on encryption is no connection of ours before it is done.
+        handshake, shutdown = (None, None) if self._tls is None else (10.0, 1.0)
+        return await asyncio.get_running_loop().create_server(
+            self._connections,
+            sock=bound,
+            ssl=self._tls,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=handshake,
+            ssl_shutdown_timeout=shutdown,
+        )
 
     async def stop(self, timeout: float) -> None:
         """Refuses new connections and ends the streams; answers under way get until the timeout."""
         self._events.close()
-        for site in self._runner.sites:
-            await site.stop()
-        self._server.pre_shutdown()  # lets go of connections on which nothing is under way
-        # Half for the answers to end by themselves, half for those that were cancelled.
-        await self._server.shutdown(timeout / 2)
-        await self._runner.cleanup()
+        for listener in self._listeners:
+            listener.close()
+        await self._connections.close(timeout)
 
 
 async def _bind(address: str) -> socket.socket:
