@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import resource
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -29,8 +30,10 @@ Refuse = Callable[[], web.StreamResponse]
 _quiet = logging.getLogger(f"{__name__}.protocol")
 _quiet.setLevel(logging.CRITICAL + 1)
 
-SWEEP = 1.0
-MOST = 4096  # no exporter has that many scrapers; more would only be memory for whoever opens them
+MOST = 10_000  # no exporter has that many scrapers; more would only be memory for whoever opens them
+# The end of a head, or what cannot become one and is refused at once.
+_WORTH_PARSING = re.compile(rb"\n\r?\n|\A[^A-Z]")
+_SHORT = 8 * 1024  # to look again at more than this with each byte that comes would be work for its sender's pleasure
 _END = b"\0"  # no head may hold it: the library refuses what it was in the middle of
 
 
@@ -57,10 +60,14 @@ class Limits:
     head: float = 10.0  # from the first byte of a request to the end of its head
     idle: float = 75.0  # without a byte: longer than the minute that proxies and most scrapers stay away
     write: float = 30.0  # in which a reader must have taken something
+    answer: float = (
+        120.0  # in which it must have taken all of it: until then it keeps a page that others have done with
+    )
     farewell: float = 5.0  # for the answer, once a client has said that it will send no more
     linger: float = 1.0  # to read on after a refused body, or the client would lose the answer with its connection
     unread: int = 64 * 1024  # received without becoming a request
     ignored: int = 1024 * 1024  # received after that, or after an answer that was the last
+    sweep: float = 1.0  # between two looks at all of them
     connections: int = 0  # 0: half of the descriptors; the others are for what the daemon does besides
 
     def most(self) -> int:
@@ -91,9 +98,24 @@ class _Http(web.RequestHandler):
 
 
 class Connection(asyncio.Protocol):
-    """One connection. What the library needs for it is made when the first byte comes."""
+    """One connection. What the library needs for it is made when there is a head to parse: those who send half of one
+    by the thousand get little memory and less time.
+    """
 
-    __slots__ = ("_http", "_leaving", "_left", "_since", "_unread", "_waiting", "busy", "over", "owner", "transport")
+    __slots__ = (
+        "_answered",
+        "_first",
+        "_http",
+        "_leaving",
+        "_left",
+        "_since",
+        "_unread",
+        "_waiting",
+        "busy",
+        "over",
+        "owner",
+        "transport",
+    )
 
     transport: asyncio.Transport
 
@@ -102,7 +124,9 @@ class Connection(asyncio.Protocol):
         self.busy = False  # a request is being handled
         self.over = False  # whatever else comes is not looked at
         self._http: _Http | None = None
+        self._first = b""  # what came before there was enough to need it
         self._since = 0.0  # the last sign of life
+        self._answered = 0.0  # when the last answer was ready
         self._waiting = 0.0  # since when a request has begun to arrive; 0: none has
         self._leaving = 0.0  # when the client said that it will send no more
         self._unread = 0  # bytes of a request that has not been handled yet
@@ -126,11 +150,15 @@ class Connection(asyncio.Protocol):
         if excess > 0:
             self.over = True
             data = data[:-excess] + _END
-        http = self._http
-        if http is None:
-            http = self._http = self.owner.http(self)
-            http.connection_made(self.transport)
-        http.data_received(data)
+        if self._http is not None:
+            self._http.data_received(data)
+            return
+        self._first += data
+        if len(self._first) > _SHORT or _WORTH_PARSING.search(self._first):
+            self._http = self.owner.http(self)
+            self._http.connection_made(self.transport)
+            self._http.data_received(self._first)
+            self._first = b""
 
     def _ignored(self) -> None:
         # A client that is still sending when the connection is closed may lose the answer: so it is read, to a point.
@@ -139,11 +167,11 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> bool:
         """A client may close its half as soon as it has asked, and still wait for the answer."""
-        if not (self.busy or self._waiting) or self.transport.get_extra_info("sslcontext") is not None:
+        http, asked = self._http, self.busy or self._waiting or self.transport.get_write_buffer_size()
+        if http is None or not asked or self.transport.get_extra_info("sslcontext") is not None:
             return False
         self._leaving = self.owner.now()
-        if self.busy:
-            self._end_after_answer()
+        http.close()  # once it has answered
         return True
 
     def pause_writing(self) -> None:
@@ -168,20 +196,14 @@ class Connection(asyncio.Protocol):
         self._waiting = 0.0
         self._unread = 0
         self.owner.used(self)
-        if self._leaving:
-            self._end_after_answer()
 
     def end(self, last: bool) -> None:
         """Its answer is there, and may still have to be taken."""
         self.busy = False
         self.over |= last
-        self._since = now = self.owner.now()
+        self._since = self._answered = now = self.owner.now()
         if self._waiting:
             self._waiting = now  # the next one arrived meanwhile, and could not be looked at
-
-    def _end_after_answer(self) -> None:
-        assert self._http is not None
-        self._http.close()
 
     def overdue(self, now: float) -> Drop | None:
         """What it has kept us waiting for, if that was too long."""
@@ -190,7 +212,8 @@ class Connection(asyncio.Protocol):
         if left:
             if left < before or not before:
                 self._since = now
-            return Drop.WRITE if now - self._since > limits.write else None
+            slow = now - self._since > limits.write or (not self.busy and now - self._answered > limits.answer)
+            return Drop.WRITE if slow else None
         if self._leaving and now - self._leaving > limits.farewell:
             return Drop.IDLE
         if self.busy:
@@ -219,6 +242,7 @@ class Connections:
         dropped = meter.counter("http_connections_dropped_total", "Connections ended by the daemon.", ("reason",))
         self._dropped = {reason: dropped.labels(reason.value) for reason in Drop}
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
 
     def __call__(self) -> Connection:
         return Connection(self)
@@ -255,17 +279,24 @@ class Connections:
 
     def admit(self, connection: Connection) -> None:
         """Takes a newcomer in, whatever it costs another: it may be a scraper."""
+        if self._closed:
+            connection.transport.abort()
+            return
         if len(self) >= self._most:
             self.drop(self._dispensable(), Drop.FULL)
         self._unused[connection] = None
         self._open.set(len(self))
         if self._timer is None:
-            self._timer = self._loop.call_later(SWEEP, self._sweep)
+            self._timer = self._loop.call_later(self.limits.sweep, self._sweep)
 
     def used(self, connection: Connection) -> None:
         """A request arrived on it: it goes after all others."""
-        self._unused.pop(connection, None)
-        self._used.pop(connection, None)
+        if connection in self._unused:
+            del self._unused[connection]
+        elif connection in self._used:
+            del self._used[connection]
+        else:
+            return  # it was dropped before its request could be looked at
         self._used[connection] = None
 
     def forget(self, connection: Connection) -> None:
@@ -296,12 +327,13 @@ class Connections:
             reason = connection.overdue(now)
             if reason is not None:
                 self.drop(connection, reason)
-        self._timer = self._loop.call_later(SWEEP, self._sweep) if len(self) else None
+        self._timer = self._loop.call_later(self.limits.sweep, self._sweep) if len(self) else None
 
     # -- the end
 
     async def close(self, timeout: float) -> None:
         """Answers under way get until the timeout, then everything is cut."""
+        self._closed = True
         self._server.pre_shutdown()  # lets go of connections on which nothing is under way
         # Half for the answers to end by themselves, half for those that were cancelled.
         with suppress(TimeoutError):

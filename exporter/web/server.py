@@ -14,7 +14,9 @@ from exporter.web.middleware import Chain
 from exporter.web.routes import Router, table
 from exporter.web.site import Site
 
-_BACKLOG = 512
+# How many may wait to be let in, as far as the system allows: in a flood a scraper that finds no place there comes back
+# only after a second. The loop lets in fewer at once, or it would have them all before the first is dropped again.
+_QUEUE, _AT_ONCE = 4096, 128
 
 
 class Server:
@@ -47,14 +49,16 @@ class Server:
     async def _listen(self, bound: socket.socket) -> asyncio.Server:
         # A client that begins to agree on encryption is no connection of ours before it is done.
         handshake, shutdown = (None, None) if self._tls is None else (10.0, 1.0)
-        return await asyncio.get_running_loop().create_server(
+        listener = await asyncio.get_running_loop().create_server(
             self._connections,
             sock=bound,
             ssl=self._tls,
-            backlog=_BACKLOG,
+            backlog=_AT_ONCE,
             ssl_handshake_timeout=handshake,
             ssl_shutdown_timeout=shutdown,
         )
+        bound.listen(_QUEUE)
+        return listener
 
     async def stop(self, timeout: float) -> None:
         """Refuses new connections and ends the streams; answers under way get until the timeout."""
@@ -73,7 +77,7 @@ async def _bind(address: str) -> socket.socket:
         found = await asyncio.get_running_loop().getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
         # One address per name, as other exporters do: a name with two would need the same free port on both.
         family, _, _, _, where = min(found, key=lambda info: info[0] is not socket.AF_INET)
-        return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+        return socket.create_server(where[:2], family=family, backlog=_QUEUE)
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from error
 
@@ -81,8 +85,8 @@ async def _bind(address: str) -> socket.socket:
 def _everywhere(port: int) -> socket.socket:
     """All addresses of both families; of the old one alone where the machine has no other."""
     if socket.has_dualstack_ipv6():
-        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
-    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  # what ":port" asks for
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_QUEUE)
+    return socket.create_server(("0.0.0.0", port), backlog=_QUEUE)  # noqa: S104  # what ":port" asks for
 
 
 def _shown(bound: socket.socket) -> str:
