@@ -11,6 +11,8 @@ import asyncio
 import logging
 import re
 import resource
+import socket
+import struct
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -34,6 +36,7 @@ MOST = 10_000  # no exporter has that many scrapers; more would only be memory f
 # The end of a head, or what cannot become one and is refused at once.
 _WORTH_PARSING = re.compile(rb"\n\r?\n|\A[^A-Z]")
 _SHORT = 8 * 1024  # to look again at more than this with each byte that comes would be work for its sender's pleasure
+_AT_ONCE = struct.pack("ii", 1, 0)
 _END = b"\0"  # no head may hold it: the library refuses what it was in the middle of
 
 
@@ -163,7 +166,7 @@ class Connection(asyncio.Protocol):
     def _ignored(self) -> None:
         # A client that is still sending when the connection is closed may lose the answer: so it is read, to a point.
         if self._unread > self.owner.limits.ignored:
-            self.transport.abort()
+            self.reset()
 
     def eof_received(self) -> bool:
         """A client may close its half as soon as it has asked, and still wait for the answer."""
@@ -204,6 +207,12 @@ class Connection(asyncio.Protocol):
         self._since = self._answered = now = self.owner.now()
         if self._waiting:
             self._waiting = now  # the next one arrived meanwhile, and could not be looked at
+
+    def reset(self) -> None:
+        """Ends it at once. Otherwise the system would go on offering the reader what it did not take for minutes."""
+        with suppress(OSError):
+            self.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
+        self.transport.abort()
 
     def overdue(self, now: float) -> Drop | None:
         """What it has kept us waiting for, if that was too long."""
@@ -319,7 +328,7 @@ class Connections:
         if reason is Drop.IDLE:
             connection.transport.close()
         else:
-            connection.transport.abort()  # whatever it was sent, it does not take
+            connection.reset()
 
     def _sweep(self) -> None:
         now = self.now()
@@ -340,7 +349,7 @@ class Connections:
             async with asyncio.timeout(timeout):
                 await self._server.shutdown(timeout / 2)
         for connection in [*self._unused, *self._used]:
-            connection.transport.abort()
+            connection.reset()
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import resource
+import select
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -150,6 +151,10 @@ async def test_a_reader_that_takes_nothing_of_a_large_page_is_cut_off(asked: byt
             client.writer.transport.pause_reading()  # type: ignore[attr-defined]
             await until(lambda: dropped(site, "write") == 1)
             await until(lambda: open_now(site) == 0)
+            # It is told so, although it takes nothing: the system keeps none of it either.
+            poll = select.poll()
+            poll.register(client.writer.get_extra_info("socket"), 0)
+            await until(lambda: bool(poll.poll(0)))
 
 
 async def test_a_reader_that_takes_a_little_now_and_then_has_to_be_done_in_the_end() -> None:
