@@ -62,7 +62,7 @@ class _Metrics:
         snapshot = self._current()
         if snapshot is None or self._monotonic() >= snapshot.expires:
             # Frozen figures are worse than none: what is left says that the daemon runs and its cycles do not.
-            return _answer(await self._site.pages.own(self._site.own(), format, gzip))
+            return _answer(await self._site.pages.own(self._site.own(), format, gzip), request)
         if request.rel_url.raw_query_string:
             selection = _selection(request, snapshot)
             if selection != EVERYTHING:
@@ -70,7 +70,7 @@ class _Metrics:
                     raise Refused(
                         HTTPStatus.SERVICE_UNAVAILABLE, "short_of_memory", "only the whole page is served now"
                     )
-                return _answer(await self._site.pages.page(snapshot, format, gzip, selection))
+                return _answer(await self._site.pages.page(snapshot, format, gzip, selection), request)
         page = self._ready(snapshot, format, gzip) or await self._site.pages.page(snapshot, format, gzip, EVERYTHING)
         return self._body(page).answer(request)
 
@@ -83,8 +83,8 @@ class _Metrics:
         return body
 
 
-def _answer(page: Page) -> web.Response:
-    return web.Response(body=page.body, headers=_HEADERS[page.format, page.gzipped])
+def _answer(page: Page, request: web.BaseRequest) -> web.StreamResponse:
+    return ReadyBody(page.body, _HEADERS[page.format, page.gzipped]).answer(request)
 
 
 def _selection(request: web.BaseRequest, snapshot: Snapshot) -> Selection:

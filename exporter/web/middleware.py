@@ -8,12 +8,13 @@ import traceback
 from http import HTTPStatus
 from time import perf_counter
 
-from aiohttp import web
+from aiohttp import HttpVersion10, HttpVersion11, web
 
 from exporter.instruments.meter import CounterCell, Meter
 from exporter.web import answers
 from exporter.web.access import Access
 from exporter.web.answers import Refused
+from exporter.web.complaints import Complaints
 from exporter.web.routes import Router
 
 _log = logging.getLogger(__name__)
@@ -23,30 +24,48 @@ BUCKETS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.1, 0.5,
 OTHER = "other"
 # Whoever restarts a daemon that is not well has no credentials; these tell nothing else.
 OPEN = frozenset({"/-/healthy", "/-/ready"})
+LARGE = 64 * 1024  # bytes of a body that nobody sends by accident
 
 
 class Chain:
     """What the server calls for each request: aiohttp's own application would cost half as much again."""
 
-    def __init__(self, meter: Meter, router: Router, access: Access | None) -> None:
+    def __init__(self, meter: Meter, router: Router, complain: Complaints, access: Access | None = None) -> None:
         self._find = router.find
         self._count = _Count(meter, router)
+        self._complain = complain
         self._access = access if access is not None and access.configured else None
 
     async def __call__(self, request: web.BaseRequest) -> web.StreamResponse:
         started = perf_counter()
+        if not ("Host" in request.headers if request.version == HttpVersion11 else request.version == HttpVersion10):
+            return self.malformed()
         place = self._find(request.path)
         try:
             if self._access is not None and (place is None or place.label not in OPEN):
                 await self._access.guard(request)
             if place is None:
                 raise Refused(HTTPStatus.NOT_FOUND, "not_found", "there is nothing at this path")
-            response = await place.handler(request.method)(request)
+            handler = place.handler(request.method)
+            if request.body_exists:
+                raise _body_refused(request)
+            response = await handler(request)
         except Exception as error:
-            response = _refusal(request, error)
+            response = _refusal(error)
+            if request.body_exists:
+                response.force_close()  # what is left of it is not read, so the next request cannot be found
         if self._access is not None and self._access.headers and not response.prepared:
             response.headers.update(self._access.headers)
         self._count(OTHER if place is None else place.label, request.method, response.status, perf_counter() - started)
+        return response
+
+    def malformed(self) -> web.Response:
+        """The answer to what is not a request of HTTP/1; its connection is of no more use."""
+        self._complain("a request is malformed, its connection is closed")
+        refused = Refused(HTTPStatus.BAD_REQUEST, "malformed", "this is not a request of HTTP/1.1")
+        response = _refusal(refused)
+        response.force_close()
+        self._count(OTHER, OTHER, response.status, 0.0)
         return response
 
 
@@ -75,7 +94,15 @@ class _Count:
             duration.observe(seconds)
 
 
-def _refusal(request: web.BaseRequest, error: Exception) -> web.Response:
+def _body_refused(request: web.BaseRequest) -> Refused:
+    # No route takes one: reading it, or inflating it, would be work that only its sender decides about.
+    length = request.content_length
+    if length is None or length > LARGE:
+        return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "the request must have no body")
+    return Refused(HTTPStatus.BAD_REQUEST, "body_not_allowed", "the request must have no body")
+
+
+def _refusal(error: Exception) -> web.Response:
     request_id = secrets.token_hex(8)
     refused = error if isinstance(error, Refused) else _unexpected(error, request_id)
     if refused.problems is None:

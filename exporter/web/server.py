@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import socket
 from collections.abc import Sequence
 
-from aiohttp import web
-
+from exporter.web.complaints import Complaints
+from exporter.web.connections import Connections, Limits
 from exporter.web.events import Events
 from exporter.web.middleware import Chain
 from exporter.web.routes import Router, table
 from exporter.web.site import Site
 
-# The library reports every request it cannot parse, with a traceback: one line per byte of garbage a port scan sends.
-_quiet = logging.getLogger(f"{__name__}.protocol")
-_quiet.setLevel(logging.CRITICAL + 1)
-
-_BACKLOG = 512
+# How many may wait to be let in, as far as the system allows: in a flood a scraper that finds no place there comes back
+# only after a second. The loop lets in fewer at once, or it would have them all before the first is dropped again.
+_QUEUE, _AT_ONCE = 4096, 128
 
 
 class Server:
     """One site on any number of addresses."""
 
-    def __init__(self, site: Site) -> None:
+    def __init__(self, site: Site, limits: Limits | None = None) -> None:
         self._events = Events(site)
-        chain = Chain(site.meter, Router(table(site, self._events), site.prefix), site.access)
-        self._server = web.Server(chain, access_log=None, logger=_quiet)
-        self._runner = web.ServerRunner(self._server, shutdown_timeout=0.1)
+        complain = Complaints()
+        chain = Chain(site.meter, Router(table(site, self._events), site.prefix), complain, site.access)
+        self._connections = Connections(chain, chain.malformed, site.meter, limits or Limits(), complain)
         self._tls = site.tls
+        self._listeners: list[asyncio.Server] = []
         self.addresses: list[str] = []
 
     async def start(self, addresses: Sequence[str]) -> None:
@@ -42,21 +40,31 @@ class Server:
             for bound in sockets:
                 bound.close()
             raise
-        await self._runner.setup()
         for bound in sockets:
-            await web.SockSite(self._runner, bound, ssl_context=self._tls, backlog=_BACKLOG).start()
+            self._listeners.append(await self._listen(bound))
         self.addresses = [_shown(bound) for bound in sockets]
         self._events.start()
+
+    async def _listen(self, bound: socket.socket) -> asyncio.Server:
+        # A client that begins to agree on encryption is no connection of ours before it is done.
+        handshake, shutdown = (None, None) if self._tls is None else (10.0, 1.0)
+        listener = await asyncio.get_running_loop().create_server(
+            self._connections,
+            sock=bound,
+            ssl=self._tls,
+            backlog=_AT_ONCE,
+            ssl_handshake_timeout=handshake,
+            ssl_shutdown_timeout=shutdown,
+        )
+        bound.listen(_QUEUE)
+        return listener
 
     async def stop(self, timeout: float) -> None:
         """Refuses new connections and ends the streams; answers under way get until the timeout."""
         self._events.close()
-        for site in self._runner.sites:
-            await site.stop()
-        self._server.pre_shutdown()  # lets go of connections on which nothing is under way
-        # Half for the answers to end by themselves, half for those that were cancelled.
-        await self._server.shutdown(timeout / 2)
-        await self._runner.cleanup()
+        for listener in self._listeners:
+            listener.close()
+        await self._connections.close(timeout)
 
 
 async def _bind(address: str) -> socket.socket:
@@ -68,7 +76,7 @@ async def _bind(address: str) -> socket.socket:
         found = await asyncio.get_running_loop().getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
         # One address per name, as other exporters do: a name with two would need the same free port on both.
         family, _, _, _, where = min(found, key=lambda info: info[0] is not socket.AF_INET)
-        return socket.create_server(where[:2], family=family, backlog=_BACKLOG)
+        return socket.create_server(where[:2], family=family, backlog=_QUEUE)
     except OSError as error:
         raise OSError(error.errno, f"cannot listen on {address}: {error.strerror}") from error
 
@@ -76,8 +84,8 @@ async def _bind(address: str) -> socket.socket:
 def _everywhere(port: int) -> socket.socket:
     """All addresses of both families; of the old one alone where the machine has no other."""
     if socket.has_dualstack_ipv6():
-        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_BACKLOG)
-    return socket.create_server(("0.0.0.0", port), backlog=_BACKLOG)  # noqa: S104  # what ":port" asks for
+        return socket.create_server(("::", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=_QUEUE)
+    return socket.create_server(("0.0.0.0", port), backlog=_QUEUE)  # noqa: S104  # what ":port" asks for
 
 
 def _shown(bound: socket.socket) -> str:

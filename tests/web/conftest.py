@@ -20,6 +20,7 @@ from exporter.model.reason import Outcome, Reason
 from exporter.model.snapshot import Record, Snapshot
 from exporter.publishing.health import HealthDetail, TargetHealth
 from exporter.publishing.verdict import HealthState
+from exporter.web.connections import Limits
 from exporter.web.server import Server
 from exporter.web.site import Site
 
@@ -98,7 +99,10 @@ class Running:
 
 @asynccontextmanager
 async def serving(
-    outcome: Reloaded | Exception | None = None, addresses: Sequence[str] = ("127.0.0.1:0",), **settings: Any
+    outcome: Reloaded | Exception | None = None,
+    addresses: Sequence[str] = ("127.0.0.1:0",),
+    limits: Limits | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Running]:
     """Serves a site; `outcome` is what a reload gives."""
     feed, clock, meter = Feed(), Clock(), Meter()
@@ -123,7 +127,7 @@ async def serving(
             **settings,
         }
     )
-    server = Server(site)
+    server = Server(site, limits)
     await server.start(addresses)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as client:

@@ -214,7 +214,7 @@ async def test_with_credentials_everything_is_as_without_a_file(files: Files) ->
 
 
 async def test_without_a_file_nothing_is_asked(site: Running) -> None:
-    assert site.server._server.request_handler._access is None  # type: ignore[attr-defined]
+    assert site.server._connections._handler._access is None  # type: ignore[attr-defined]
     access = opened(None)
     assert (access.configured, access.authenticates, access.scheme, await access.reload()) == (False, False, "http", ())
     await access.run()

@@ -83,7 +83,9 @@ async def test_what_is_not_http_is_refused_without_a_traceback(site: Running, ca
     for data in (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc", b"GET / HTTP/9.9\r\n\r\n", b"GET / HTTP/1.1\r\nA" * 9000):
         assert (await garbage(site, data)).startswith(b"HTTP/1.0 400 ")
     assert "Traceback" not in caplog.text
-    assert [record for record in caplog.records if record.name.startswith(("aiohttp", "exporter"))] == []
+    [record] = [record for record in caplog.records if record.name.startswith(("aiohttp", "exporter"))]
+    assert record.getMessage() == "a request is malformed, its connection is closed"
+    assert site.counted() == {("other", "other", "400"): 3}
 
 
 async def test_an_answer_under_way_gets_a_moment_at_the_stop() -> None:
