@@ -118,6 +118,8 @@ class Client:
         proxy: Proxy | None = None,
         per_host: int = 8,
     ) -> None:
+        if policy is not None and proxy is not None:
+            raise ValueError("behind a proxy the address that is reached cannot be checked")
         self.policy = policy
         self.tls = tls
         self._resolver = resolver
@@ -204,7 +206,7 @@ class Client:
         call.begin = self._clock.monotonic()
         call.stage = "name"
         proxy = self._proxy.place() if self._proxy is not None and self._proxy.serves(url.host) else None
-        addresses = await self._addresses(call, proxy or url, guarded=proxy is None)
+        addresses = await self._addresses(call, proxy or url)
         if host is not None and (wire := host.take(addresses)) is not None:
             try:
                 return await self._send(call, url, wire, proxy, host)
@@ -217,9 +219,9 @@ class Client:
         wire = await self._connect(url, proxy, addresses)
         return await self._send(call, url, wire, proxy, host)
 
-    async def _addresses(self, call: _Call, url: Url, guarded: bool) -> tuple[str, ...]:
+    async def _addresses(self, call: _Call, url: Url) -> tuple[str, ...]:
         addresses = await self._resolver.addresses(url.host)
-        if self.policy is None or not guarded:
+        if self.policy is None:
             return addresses
         allowed = tuple([one for one in addresses if not self.policy.refuses(one, call.request.origin)])
         if not allowed:

@@ -39,7 +39,9 @@ class Url:
     def redirected(self, location: str | None) -> Url:
         """Where an answer sends us; anywhere but to the same origin is a failure."""
         try:
-            there = parse(urljoin(self.text, location or "\0"))
+            if not location or _UNSEEN.search(location):
+                raise ValueError
+            there = parse(urljoin(self.text, location))
         except (Failure, ValueError):
             problem = "the redirect leads nowhere"
         else:

@@ -23,7 +23,7 @@ from exporter.sources.probe import Prober
 from exporter.sources.reply import Reply
 from exporter.sources.tls import TlsOptions
 from tests.fakes.clock import RealClock
-from tests.fakes.remote import TLS, Script, answer, drips, hangs, says, serve, server_tls
+from tests.fakes.remote import TLS, Script, answer, drips, hangs, serve, server_tls
 
 T = TypeVar("T")
 
