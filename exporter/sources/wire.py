@@ -69,8 +69,7 @@ class Wire(asyncio.Protocol):
     def secured(self, transport: asyncio.BaseTransport) -> None:
         """Goes on over TLS, and notes how long the certificate lasts."""
         self.transport = cast(asyncio.Transport, transport)
-        if certificate := transport.get_extra_info("peercert"):
-            self.tls_expiry = float(ssl.cert_time_to_seconds(certificate["notAfter"]))
+        self.tls_expiry = float(ssl.cert_time_to_seconds(transport.get_extra_info("peercert")["notAfter"]))
 
     def send(self, data: bytes) -> None:
         self.received = 0

@@ -93,16 +93,16 @@ class Receiver:
 class BlackHole:
     """A port whose queue is full: connections to it are neither taken nor refused."""
 
-    def __init__(self, port: int = 0, host: str = "127.0.0.1") -> None:
+    def __init__(self, port: int = 0) -> None:
         self._listener = socket.socket()
         self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.bind((host, port))
+        self._listener.bind(("127.0.0.1", port))
         self._listener.listen(0)
         self.port: int = self._listener.getsockname()[1]
         self._waiting = [socket.socket() for _ in range(4)]
         for waiting in self._waiting:
             waiting.setblocking(False)
-            waiting.connect_ex((host, self.port))
+            waiting.connect_ex(("127.0.0.1", self.port))
 
     def close(self) -> None:
         for waiting in (*self._waiting, self._listener):

@@ -636,10 +636,10 @@ async def test_requests_to_one_origin_at_once_are_bounded_and_others_do_not_wait
 
 
 async def test_up19_a_dead_address_costs_no_more_than_the_stagger() -> None:
-    async with serve(answer(200), host="127.0.0.1") as remote:
-        dead = BlackHole(host="127.0.0.2", port=remote.port)
+    async with serve(answer(200), host="127.0.0.2") as remote:
+        dead = BlackHole(remote.port)
         begin = time.monotonic()
-        reply = await ask(f"http://name.example:{remote.port}/", names=resolving_to("127.0.0.2", "127.0.0.1"))
+        reply = await ask(f"http://name.example:{remote.port}/", names=resolving_to("127.0.0.1", "127.0.0.2"))
         assert reply.status == 200
         assert time.monotonic() - begin < 0.5
         dead.close()

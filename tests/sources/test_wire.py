@@ -70,7 +70,7 @@ async def test_if_none_comes_about_the_most_telling_failure_is_told() -> None:
     race = Race(a=(0.1, ssl.SSLError(1, "bad")), b=(0.2, ConnectionRefusedError(111, "no")))
     with pytest.raises(ssl.SSLError):
         await first(["a", "b"], race.connect)
-    race = Race(a=(0.1, OSError(1, "other")), b=(0.2, ConnectionRefusedError(111, "no")))
+    race = Race(a=(STAGGER + 0.1, OSError(1, "other")), b=(0.2, ConnectionRefusedError(111, "no")))
     with pytest.raises(ConnectionRefusedError):
         await first(["a", "b"], race.connect)
 
