@@ -27,6 +27,7 @@ from exporter.sources.tls import TlsOptions, fault
 from exporter.sources.url import Url, parse
 from exporter.sources.wire import Wire, dial, first
 
+KEEP_IDLE = 90.0  # seconds: longer than the usual time between two scrapes
 _REPEATABLE = frozenset({"GET", "HEAD", "OPTIONS"})
 _FOLLOWED = frozenset({301, 302, 303, 307, 308})
 _BODILESS = frozenset({101, 204, 304})
@@ -191,6 +192,7 @@ class Client:
     async def _in_turn(self, call: _Call, url: Url) -> Reply:
         if not self._per_host:
             return await self._once(call, url, None)
+        self._tidy()
         host = self._hosts.setdefault(url.origin, _Host(self._per_host))
         host.users += 1
         call.stage = "turn"
@@ -199,8 +201,16 @@ class Client:
                 return await self._once(call, url, host)
         finally:
             host.users -= 1
+
+    def _tidy(self) -> None:
+        """Forgets whom nobody asks any more; of a connection unused for long nobody knows if the remote is there."""
+        oldest = self._clock.monotonic() - KEEP_IDLE
+        for origin, host in list(self._hosts.items()):
+            for wire in [wire for wire in host.idle if wire.kept < oldest or not wire.idle]:
+                host.idle.remove(wire)
+                wire.close()
             if not host.users and not host.idle:
-                self._hosts.pop(url.origin, None)
+                del self._hosts[origin]
 
     async def _once(self, call: _Call, url: Url, host: _Host | None) -> Reply:
         call.begin = self._clock.monotonic()
@@ -257,6 +267,7 @@ class Client:
             keep = host is not None and head.persistent and complete and not rest and wire.rests()
         finally:
             if keep and host is not None:
+                wire.kept = self._clock.monotonic()
                 host.idle.append(wire)
             else:
                 wire.close()

@@ -22,6 +22,7 @@ class Wire(asyncio.Protocol):
     def __init__(self, address: str) -> None:
         self.address = address
         self.received = 0
+        self.kept = 0.0  # since when it waits for the next request
         self.tls_expiry: float | None = None
         self._buffer = bytearray()
         self._ended = False

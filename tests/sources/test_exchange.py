@@ -139,3 +139,49 @@ async def test_an_answer_may_come_byte_by_byte() -> None:
     await sending
     assert found.headers["x"] == "y"
     assert wire.rests()
+
+
+def whole(data: bytes) -> Wire:
+    """A connection over which all of this came, and then the end."""
+    wire = Wire("192.0.2.1")
+    wire.connection_made(Silent())
+    _rest(wire, data)
+    return wire
+
+
+async def turns(wire: Wire, limits: Limits) -> int:
+    """How often others had their turn while a body was read that was there already."""
+    number = 0
+
+    async def count() -> None:
+        nonlocal number
+        while True:
+            number += 1
+            await asyncio.sleep(0)
+
+    counting = asyncio.ensure_future(count())
+    await asyncio.sleep(0)
+    before = number
+    await read_body(wire, await read_head(wire, limits), limits)
+    counting.cancel()
+    return number - before
+
+
+async def test_up9_many_small_chunks_leave_others_their_turn() -> None:
+    chunks = head(200, "Transfer-Encoding: chunked") + b"1\r\nx\r\n" * 10_000 + b"0\r\n\r\n"
+    assert await turns(whole(chunks), Limits()) >= 30
+
+
+async def test_up10_a_lot_that_comes_of_little_leaves_others_their_turn() -> None:
+    bomb = answer(200, "Content-Encoding: gzip", body=packed(bytes(8 << 20)))
+    assert await turns(whole(bomb), Limits()) >= 30
+
+
+@pytest.mark.parametrize("beyond", [0, 1, 2, 100, 257, 258, 259, 1000])
+async def test_output_that_waits_for_the_next_step_is_not_forgotten(beyond: int) -> None:
+    """Without a checksum behind it, all of a packed body may be read before all of the plain one is out."""
+    for steps in (1, 2, 3):
+        plain = b"z" * ((steps << 18) + beyond)
+        wire = whole(answer(200, "Content-Encoding: deflate", body=packed(plain, "raw")))
+        body, _ = await read_body(wire, await read_head(wire, Limits()), Limits())
+        assert body == plain

@@ -8,13 +8,14 @@ import socket
 import ssl
 import time
 import tracemalloc
+from contextlib import AsyncExitStack
 from email.utils import formatdate
 from ipaddress import ip_network
 from typing import Any
 
 import pytest
 
-from exporter.model.errors import Backoff
+from exporter.model.errors import Backoff, Failure
 from exporter.model.reason import Reason
 from exporter.model.secret import Secret
 from exporter.publishing.policy import AddressPolicy
@@ -234,22 +235,10 @@ async def test_up9_a_body_without_end_is_left_at_the_limit(
         assert await fails(ask(remote.url(), timeout=20.0)) == failure
 
 
-async def test_up9_chunks_of_one_byte_neither_fill_the_memory_nor_hold_up_the_loop() -> None:
-    lag = 0.0
-
-    async def watch() -> None:
-        nonlocal lag
-        while True:
-            begin = time.monotonic()
-            await asyncio.sleep(0.005)
-            lag = max(lag, time.monotonic() - begin)
-
+async def test_up9_chunks_of_one_byte_are_left_at_the_limit_too() -> None:
     async with serve(endless(CHUNKED, b"1\r\nx\r\n" * 10_000)) as remote:
-        watcher = asyncio.ensure_future(watch())
-        failure = await fails(ask(remote.url(), timeout=60.0, limits=Limits(body=MIB)))
-        watcher.cancel()
+        failure = await fails(ask(remote.url(), timeout=20.0, limits=Limits(body=MIB)))
         assert failure == (Reason.TOO_LARGE, "the answer is larger than 1048576 bytes")
-        assert lag < 0.25
 
 
 async def cost_of(asked: Any) -> tuple[tuple[Reason, str], float]:
@@ -632,7 +621,6 @@ async def test_requests_to_one_origin_at_once_are_bounded_and_others_do_not_wait
         assert await waiting == (Reason.TIMEOUT, "too many requests to this host are under way")
         assert await asyncio.gather(*hanging) == [(Reason.TIMEOUT, "no answer in time")] * 3
         assert hung.connections == 3
-        assert list(made._hosts) == [("http", "127.0.0.1", remote.port)], "nothing is kept of the other"
 
 
 async def test_up19_a_dead_address_costs_no_more_than_the_stagger() -> None:
@@ -666,7 +654,7 @@ async def test_up19_ipv6_alone_will_do() -> None:
 async def test_up7_a_remote_that_asks_for_a_pause_is_given_it() -> None:
     clock = ManualClock()
     for status, reason in ((429, Reason.RATE_LIMITED), (503, Reason.HTTP_STATUS)):
-        script = each(answer(status, "Retry-After: 120"), answer(200))
+        script = each(answer(status, "Retry-After: 60"), answer(200))
         async with serve(script) as remote, client(clock=clock) as made:
             asked, other = request(remote.url("/a?q=1")), request(remote.url("/b"))
             assert (await fails(made.fetch(asked, 5)))[0] is reason
@@ -674,7 +662,7 @@ async def test_up7_a_remote_that_asks_for_a_pause_is_given_it() -> None:
                 with pytest.raises(Backoff) as caught:
                     await made.fetch(request(remote.url("/a?q=2")), 5)
                 assert (caught.value.reason, caught.value.__context__) == (Reason.RATE_LIMITED, None)
-                clock.advance(59.9)
+                clock.advance(29.9)
             assert (await made.fetch(other, 5)).status == 200, "only this place asked for it"
             clock.advance(0.3)
             assert (await made.fetch(asked, 5)).status == 200
@@ -718,6 +706,25 @@ async def test_what_was_learnt_of_a_url_is_forgotten_with_it() -> None:
         assert len(made._urls) == 0
 
 
+async def test_what_nobody_uses_any_more_is_not_kept_for_ever() -> None:
+    clock = ManualClock()
+    async with AsyncExitStack() as stack:
+        used, left, closing = [
+            await stack.enter_async_context(serve(script))
+            for script in (each(answer(200)), each(answer(200)), answer(200))
+        ]
+        made = await stack.enter_async_context(client(clock=clock))
+        for remote in (left, closing, used):
+            await made.ask(request(remote.url()), 5)
+        for _ in range(3):
+            clock.advance(45)
+            await made.ask(request(used.url()), 5)
+        assert (used.connections, used.open) == (1, 1)
+        assert [port for _, _, port in made._hosts] == [used.port]
+        while left.open:
+            await asyncio.sleep(0.01)
+
+
 async def test_closing_closes_what_was_kept() -> None:
     async with serve(each(answer(200))) as remote, client() as made:
         await made.ask(request(remote.url()), 5)
@@ -725,6 +732,16 @@ async def test_closing_closes_what_was_kept() -> None:
         await made.close()
         while remote.open:
             await asyncio.sleep(0.01)
+
+
+async def test_a_failure_from_further_down_comes_without_its_history() -> None:
+    async def names(call: object) -> Any:
+        try:
+            raise ValueError(CANARY)
+        except ValueError:
+            raise Failure(Reason.DNS, "no")  # noqa: B904
+
+    assert await fails(ask("http://name.example/", names=names)) == (Reason.DNS, "no")
 
 
 async def test_no_failure_shows_what_was_secret_wherever_it_was() -> None:
