@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import isnan
 from pathlib import Path
 from typing import Annotated, Literal
@@ -21,7 +21,7 @@ from exporter.model.metric import Family, Key, Result, Samples, Value
 from exporter.model.reason import Reason
 from exporter.model.target import Target
 from exporter.publishing.document import TYPES, TargetType
-from exporter.publishing.health import HealthDetail, HealthRules, Moment, Observation, TargetState
+from exporter.publishing.health import HealthDetail, HealthRules, Moment, Observation, TargetHealth, TargetState
 from exporter.publishing.slots import Slots
 from exporter.publishing.verdict import Finding, ProbePolicy, Verdict, judge
 from exporter.sources.tls import TlsOptions
@@ -149,19 +149,14 @@ class _Meters:
             self.errors.labels(name, seen.verdict.reason).inc()
         self.duration.labels(name).observe(seen.latency)
 
-    def samples(self, states: Mapping[str, TargetState], now: float) -> tuple[Samples, ...]:
-        probed = {name: state for name, state in states.items() if state.last is not None}
-        rates: dict[Key, Value] = {
-            (name,): rate for name, state in probed.items() if (rate := state.success_rate(now)) is not None
-        }
-        expiries: dict[Key, Value] = {
-            (name,): state.last.tls_expiry
-            for name, state in probed.items()
-            if state.last is not None and state.last.tls_expiry is not None
-        }
+    def samples(self, shown: Iterable[TargetHealth]) -> tuple[Samples, ...]:
+        enabled = [health for health in shown if health.enabled]
+        probed = [health for health in enabled if health.last_probe is not None]
+        rates: dict[Key, Value] = {(h.name,): h.success_rate for h in probed if h.success_rate is not None}
+        expiries: dict[Key, Value] = {(h.name,): h.tls_expiry for h in probed if h.tls_expiry is not None}
         return (
-            Samples.of(self.status, {(n, s.target.type): float(s.state(now).number) for n, s in states.items()}),
-            Samples.of(self.failures, {(name,): float(state.streak) for name, state in probed.items()}),
+            Samples.of(self.status, {(h.name, h.type): float(h.state.number) for h in enabled}),
+            Samples.of(self.failures, {(h.name,): float(h.consecutive_failures) for h in probed}),
             Samples.of(self.success_rate, rates),
             *self._meter.capture(),
             Samples.of(self.tls_expiry, expiries),
@@ -203,7 +198,7 @@ class Health:
         idle = [TargetState(target, self._rules) for target in targets.values() if not target.enabled]
         shown = self._states | {state.target.name: state for state in idle}
         detail = HealthDetail(tuple(shown[name].health(now) for name in targets))
-        return Result(self._meters.samples(self._states, now), detail)
+        return Result(self._meters.samples(detail.targets), detail)
 
     def _follow(self, targets: Mapping[str, Target]) -> None:
         """Forgets targets that are gone, switched off or no longer what they were; the new ones are due at once."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
-
-from aiohttp.abc import AbstractResolver, ResolveResult
+from functools import lru_cache
+from ipaddress import ip_address
 
 from exporter.model.collector import Clock, Offload
 from exporter.model.errors import Failure
@@ -15,7 +15,7 @@ KEEP = 10.0
 KEEP_FAILURE = 2.0
 LIMIT = 4096
 
-_Addresses = tuple[tuple[socket.AddressFamily, str], ...]
+_Addresses = tuple[str, ...]
 
 
 class _Lookup:
@@ -28,7 +28,7 @@ class _Lookup:
         self.waiters = 0
 
 
-class Resolver(AbstractResolver):
+class Resolver:
     """Resolves through the system, asks once however many want to know, and remembers the answer for a moment."""
 
     def __init__(self, offload: Offload, clock: Clock) -> None:
@@ -37,25 +37,18 @@ class Resolver(AbstractResolver):
         self._known: dict[str, tuple[float, _Addresses]] = {}  # no addresses: the name does not resolve
         self._under_way: dict[str, _Lookup] = {}
 
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
-    ) -> list[ResolveResult]:
-        """All addresses of a host, in the system's order of preference."""
+    async def addresses(self, host: str) -> _Addresses:
+        """All addresses of a host, in the system's order of preference; an address stands for itself."""
+        if _is_address(host):
+            return (host,)
         known = self._known.get(host)
         if known is not None and self._clock.monotonic() < known[0]:
             addresses = known[1]
         else:
             addresses = await self._shared(host)
-        found = [
-            ResolveResult(
-                hostname=host, host=address, port=port, family=of, proto=socket.IPPROTO_TCP, flags=socket.AI_NUMERICHOST
-            )
-            for of, address in addresses
-            if family in (socket.AF_UNSPEC, of)
-        ]
-        if not found:
+        if not addresses:
             raise Failure(Reason.DNS, "the host name does not resolve")
-        return found
+        return addresses
 
     async def _shared(self, host: str) -> _Addresses:
         lookup = self._under_way.get(host)
@@ -98,8 +91,17 @@ class Resolver(AbstractResolver):
 
 def _system(host: str) -> _Addresses:
     found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    addresses = [(family, _text(address)) for family, _, _, _, address in found]
-    return tuple(dict.fromkeys(addresses))
+    return tuple(dict.fromkeys(_text(address) for *_, address in found))
+
+
+@lru_cache(maxsize=4096)
+def _is_address(host: str) -> bool:
+    # Spellings that are not strict (127.1, 0x7f000001) are left to the system, which turns them into one that is.
+    try:
+        ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _text(address: tuple[str | int, ...] | tuple[int, bytes]) -> str:

@@ -19,10 +19,11 @@ from exporter.model.reason import Reason
 from exporter.model.secret import Secret
 from exporter.model.target import Target
 from exporter.publishing.policy import AddressPolicy
-from exporter.sources.probe import Answer, Prober
+from exporter.sources.probe import Prober
+from exporter.sources.reply import Reply
 from exporter.sources.tls import TlsOptions
 from tests.fakes.clock import RealClock
-from tests.fakes.remote import TLS, Script, answer, drips, hangs, says, serve, server_tls
+from tests.fakes.remote import TLS, Script, answer, drips, hangs, serve, server_tls
 
 T = TypeVar("T")
 
@@ -52,12 +53,12 @@ async def prober(
         await made.close()
 
 
-async def ask(url: str, timeout: float = 5.0, origin: str = "static", **more: Any) -> Answer:
+async def ask(url: str, timeout: float = 5.0, origin: str = "static", **more: Any) -> Reply:
     async with prober(**more) as made:
         return await made.probe(target(url, origin), "GET", False, timeout)
 
 
-async def failure_of(probe: Awaitable[Answer]) -> Failure:
+async def failure_of(probe: Awaitable[Reply]) -> Failure:
     with pytest.raises(Failure) as caught:
         await probe
     assert caught.value.__cause__ is None
@@ -71,7 +72,7 @@ def resolving_to(*answers: str) -> Callable[[Callable[[], Any]], Awaitable[Any]]
 
     async def offload(call: Callable[[], T]) -> Any:
         address = rest.pop(0) if len(rest) > 1 else rest[0]
-        return ((socket.AF_INET6 if ":" in address else socket.AF_INET, address),)
+        return (address,)
 
     return offload
 
@@ -146,11 +147,6 @@ async def test_up2_up3_the_deadline_counts_for_the_whole_probe(script: Script) -
         failed = await failure_of(ask(remote.url(), timeout=0.3))
         assert failed.reason is Reason.TIMEOUT
         assert 0.25 < asyncio.get_running_loop().time() - begin < 2.0
-
-
-async def test_interim_answers_without_end_are_cut_off() -> None:
-    async with serve(says(*[b"HTTP/1.1 100 Continue\r\n\r\n"] * 1000, pause=0.01)) as remote:
-        assert (await failure_of(ask(remote.url(), timeout=0.3))).reason is Reason.TIMEOUT
 
 
 async def test_the_body_is_not_read() -> None:
@@ -237,7 +233,7 @@ async def test_a_server_name_lets_a_certificate_for_another_name_pass() -> None:
 async def test_a_target_without_tls_where_tls_is_expected_is_tls() -> None:
     async with serve(b"HTTP/1.1 400 Bad Request\r\n\r\n", read=False) as remote:
         failed = await failure_of(ask(f"https://127.0.0.1:{remote.port}/"))
-        assert (failed.reason, failed.detail) == (Reason.TLS, "the TLS handshake failed")
+        assert (failed.reason, failed.detail) == (Reason.TLS, "the remote does not speak TLS")
 
 
 async def test_a_tls_handshake_that_hangs_is_a_timeout_and_leaves_no_socket() -> None:
@@ -252,7 +248,7 @@ async def test_a_target_that_wants_a_certificate_gets_ours() -> None:
     own = TlsOptions(ca_file=TLS / "ca.pem", cert_file=TLS / "server.pem")
     async with serve(answer(200), tls=server_tls(client_authority=True)) as remote:
         assert (await ask(remote.url(), tls=own)).status == 200
-        # It says so only after the handshake, when for the client all is well.
+        # This one hangs up without a word, and after the handshake: for the client all was well.
         assert (await failure_of(ask(remote.url()))).reason is Reason.CONNECT
 
 
@@ -277,7 +273,10 @@ async def test_a_pause_the_target_asks_for_is_understood_and_bounded(header: str
 
 
 METADATA_ADDRESSES = ["http://169.254.169.254/latest", "http://[::ffff:169.254.169.254]/", "http://[fd00:ec2::254]/"]
-LOOPBACK = ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "0x7f000001", "0.0.0.0", "[::]", "127.9.9.9"]
+LOOPBACK = [
+    "127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "0.0.0.0", "[::]", "127.9.9.9",
+    "0x7f000001", "2130706433", "127.1", "0177.0.0.1", "[64:ff9b::7f00:1]", "[2002:7f00:1::]",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("url", METADATA_ADDRESSES)
@@ -291,14 +290,6 @@ async def test_the_own_host_is_out_of_reach_for_targets_from_the_cluster_in_ever
     async with serve(answer(200), host="") as remote:
         failed = await failure_of(ask(remote.url(host=host), origin="kubernetes"))
         assert (failed.reason, failed.detail) == (Reason.CONFIG, "address refused by targets.policy")
-        assert remote.connections == 0
-
-
-@pytest.mark.parametrize("host", ["2130706433", "127.1", "0177.0.0.1"])
-async def test_an_address_that_is_not_written_in_full_cannot_be_used(host: str) -> None:
-    async with serve(answer(200)) as remote:
-        failed = await failure_of(ask(remote.url(host=host), origin="kubernetes"))
-        assert failed.reason is Reason.CONFIG
         assert remote.connections == 0
 
 
@@ -318,7 +309,7 @@ async def test_a_name_that_moves_to_a_refused_address_is_refused_there() -> None
 
 async def test_of_several_addresses_only_those_that_are_fine_are_tried() -> None:
     async def both(call: Callable[[], T]) -> Any:
-        return ((socket.AF_INET, "169.254.169.254"), (socket.AF_INET, "127.0.0.1"))
+        return ("169.254.169.254", "127.0.0.1")
 
     async with serve(answer(200)) as remote:
         assert (await ask(f"http://both.example:{remote.port}/", offload=both)).status == 200

@@ -26,7 +26,7 @@ class Names:
     def __init__(self) -> None:
         self.calls = 0
         self.dropped = 0
-        self.answer: Any = ((socket.AF_INET, "192.0.2.1"), (socket.AF_INET6, "2001:db8::1"))
+        self.answer: Any = ("192.0.2.1", "2001:db8::1")
         self.gate = asyncio.Event()
         self.gate.set()
 
@@ -47,18 +47,16 @@ async def names() -> Names:
     return Names()
 
 
-async def addresses(resolver: Resolver, host: str = "h", **more: Any) -> list[str]:
-    return [found["host"] for found in await resolver.resolve(host, 80, **more)]
+async def addresses(resolver: Resolver, host: str = "h") -> list[str]:
+    return list(await resolver.addresses(host))
 
 
 async def test_a_name_is_resolved_by_the_system_on_the_pool() -> None:
     resolver = Resolver(DaemonPool("dns", 1), ManualClock())
-    found = await resolver.resolve("localhost", 8080)
-    assert {entry["host"] for entry in found} <= {"127.0.0.1", "::1"}
-    assert all(entry["port"] == 8080 and entry["hostname"] == "localhost" for entry in found)
+    assert set(await resolver.addresses("localhost")) <= {"127.0.0.1", "::1"}
     for nowhere in ("nowhere.invalid", "a" * 300, ""):
         with pytest.raises(Failure) as caught:
-            await resolver.resolve(nowhere + "\0" * (not nowhere), 80)
+            await resolver.addresses(nowhere + "\0" * (not nowhere))
         assert caught.value.reason is Reason.DNS
 
 
@@ -67,10 +65,12 @@ async def test_an_address_of_the_link_keeps_its_interface() -> None:
     assert module._text(("2001:db8::1", 0, 0, 0)) == "2001:db8::1"
 
 
-async def test_only_addresses_of_the_family_asked_for_are_given(names: Names) -> None:
+async def test_an_address_is_asked_for_nowhere(names: Names) -> None:
     resolver = Resolver(names, ManualClock())
-    assert await addresses(resolver) == ["192.0.2.1", "2001:db8::1"]
-    assert await addresses(resolver, family=socket.AF_INET6) == ["2001:db8::1"]
+    for literal in ("192.0.2.9", "2001:db8::9", "fe80::1%2"):
+        assert await addresses(resolver, literal) == [literal]
+    assert names.calls == 0
+    assert await addresses(resolver, "127.1") == ["192.0.2.1", "2001:db8::1"], "what an odd spelling means, others say"
 
 
 async def test_an_answer_is_remembered_for_a_moment(names: Names) -> None:
@@ -95,7 +95,7 @@ async def test_that_a_name_does_not_resolve_is_remembered_for_a_shorter_moment(n
             await addresses(resolver)
     assert names.calls == 1
     clock.advance(2.1)
-    names.answer = ((socket.AF_INET, "192.0.2.7"),)
+    names.answer = ("192.0.2.7",)
     assert await addresses(resolver) == ["192.0.2.7"]
 
 
