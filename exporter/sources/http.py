@@ -91,11 +91,11 @@ class _Host:
         self.users = 0
         self.idle: list[Wire] = []
 
-    def take(self, addresses: tuple[str, ...]) -> Wire | None:
-        """A connection that stands, to an address the name has now and that may be reached now."""
+    def take(self, addresses: tuple[str, ...], tls: ssl.SSLContext | None) -> Wire | None:
+        """A connection that stands, verified as it would be now, to an address that would be connected to now."""
         while self.idle:
             wire = self.idle.pop()
-            if wire.idle and wire.address in addresses:
+            if wire.idle and wire.address in addresses and wire.tls is tls:
                 return wire
             wire.close()
         return None
@@ -217,7 +217,8 @@ class Client:
         call.stage = "name"
         proxy = self._proxy.place() if self._proxy is not None and self._proxy.serves(url.host) else None
         addresses = await self._addresses(call, proxy or url)
-        if host is not None and (wire := host.take(addresses)) is not None:
+        tls = (self._context or self._tls.context()) if url.scheme == "https" else None
+        if host is not None and (wire := host.take(addresses, tls)) is not None:
             try:
                 return await self._send(call, url, wire, proxy, host)
             except (OSError, EOFError):
@@ -226,7 +227,7 @@ class Client:
                 if wire.received or call.request.method not in _REPEATABLE:
                     raise
         call.stage = "connection"
-        wire = await self._connect(url, proxy, addresses)
+        wire = await self._connect(url, proxy, addresses, tls)
         return await self._send(call, url, wire, proxy, host)
 
     async def _addresses(self, call: _Call, url: Url) -> tuple[str, ...]:
@@ -238,8 +239,9 @@ class Client:
             raise Failure(Reason.CONFIG, "address refused by targets.policy")
         return allowed
 
-    async def _connect(self, url: Url, proxy: Url | None, addresses: tuple[str, ...]) -> Wire:
-        tls = (self._context or self._tls.context()) if url.scheme == "https" else None
+    async def _connect(
+        self, url: Url, proxy: Url | None, addresses: tuple[str, ...], tls: ssl.SSLContext | None
+    ) -> Wire:
         name = self._tls.server_name or url.host.partition("%")[0]
         if proxy is None:
             return await first(addresses, lambda address: dial(address, url.port, tls, name))

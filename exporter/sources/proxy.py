@@ -48,4 +48,4 @@ async def tunnel(wire: Wire, proxy: Url, url: Url, tls: ssl.SSLContext, server_n
     transport = await loop.start_tls(wire.transport, wire, tls, server_hostname=server_name)
     if transport is None:  # it was lost meanwhile
         raise EOFError
-    wire.secured(transport)
+    wire.secured(transport, tls)

@@ -21,6 +21,7 @@ class Wire(asyncio.Protocol):
 
     def __init__(self, address: str) -> None:
         self.address = address
+        self.tls: ssl.SSLContext | None = None
         self.received = 0
         self.kept = 0.0  # since when it waits for the next request
         self.tls_expiry: float | None = None
@@ -67,8 +68,9 @@ class Wire(asyncio.Protocol):
         self._resume()
         return self.idle
 
-    def secured(self, transport: asyncio.BaseTransport) -> None:
+    def secured(self, transport: asyncio.BaseTransport, tls: ssl.SSLContext) -> None:
         """Goes on over TLS, and notes how long the certificate lasts."""
+        self.tls = tls
         self.transport = cast(asyncio.Transport, transport)
         self.tls_expiry = float(ssl.cert_time_to_seconds(transport.get_extra_info("peercert")["notAfter"]))
 
@@ -133,7 +135,7 @@ async def dial(address: str, port: int, tls: ssl.SSLContext | None, server_name:
         flags=socket.AI_NUMERICHOST,
     )
     if tls is not None:
-        wire.secured(transport)
+        wire.secured(transport, tls)
     return wire
 
 

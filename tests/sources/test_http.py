@@ -605,6 +605,14 @@ async def test_a_new_policy_counts_for_kept_connections_too() -> None:
         assert await fails(made.ask(request(remote.url()), 5)) == REFUSED
 
 
+async def test_a_change_of_trust_counts_for_kept_connections_too() -> None:
+    async with serve(each(answer(200)), tls=server_tls()) as remote, client() as made:
+        await made.ask(request(remote.url()), 5)
+        made.tls = TlsOptions(ca_file=TLS / "faulty-ca.pem")
+        failure = await fails(made.ask(request(remote.url()), 5))
+        assert failure == (Reason.TLS, "the certificate's authority is not trusted")
+
+
 async def test_requests_to_one_origin_at_once_are_bounded_and_others_do_not_wait_for_them() -> None:
     async def lingers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
