@@ -1,8 +1,8 @@
 """A crowd of bad clients in a process of its own: `python -m tests.faults.crowd PORT HALF_OPEN READERS SECONDS`.
 
-It keeps so many connections open that send half of a request, coming back a thousand times a second where they are
-ended, and so many that ask for the page and do not read it. After these seconds it opens no more, waits until all have
-been ended by the other side, and prints what it saw as JSON.
+It keeps so many connections open that send half of a request, opening two thousand a second until there are as many,
+and again where they are ended; and so many that ask for the page and do not read it. After these seconds it opens no
+more, waits until all have been ended by the other side, and prints what it saw as JSON.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 
-RATE = 1000.0
+RATE = 2000.0
 HALF, WHOLE = b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 PATIENCE = 150.0
 
@@ -66,7 +66,7 @@ class Crowd:
     def stay(self, seconds: float) -> None:
         began = time.monotonic()
         while (now := time.monotonic() - began) < seconds:
-            allowed = self._wanted + RATE * now - self.seen.opened
+            allowed = RATE * now - self.seen.opened
             for _ in range(int(min(allowed, self._wanted - self._half, 50))):
                 self._add(HALF, False)
                 self._half += 1
