@@ -13,6 +13,9 @@ _TESTS = Path(__file__).parents[1]
 _WHOLE = [_TESTS.parent / "config.example.yaml", *sorted((_TESTS / "config" / "bad").glob("*.yaml"))]
 CORPUS = [file.read_bytes()[:4000] for file in _WHOLE]
 
+# A short text that stands for a billion values.
+_ALIASES = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]\n" for n in range(9)).encode()
+
 # Stands where secrets stand. It looks like a URL, and therefore like neither a key nor the name of a file.
 CANARY = "zqC4n4ry://zq/secret"
 
@@ -74,7 +77,10 @@ _ODD: tuple[object, ...] = (
 
 def text(dice: Random) -> str:
     """A configuration, more or less."""
-    if dice.random() < 0.35:
+    kind = dice.random()
+    if kind < 0.01:
+        data = mutated(dice, _ALIASES, TOKENS, 1)
+    elif kind < 0.35:
         data = mutated(dice, _chunk(dice), TOKENS)
     else:
         data = _written(dice, _document(dice)).encode(errors="replace")
