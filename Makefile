@@ -45,7 +45,7 @@ check: $(VENV)/.dev
 	$(PY) -m mypy
 
 faults: $(VENV)/.dev
-	@$(PY) -m pytest -m slow tests/faults $(ARGS)
+	@$(PY) -m pytest -m slow tests/faults tests/fuzz $(ARGS)
 
 bench: $(VENV)/.bench
 	@$(PY) -m tests.benchmarks $(AREA)
