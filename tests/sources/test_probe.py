@@ -7,7 +7,7 @@ import os
 import socket
 import traceback
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_network
 from typing import Any, TypeVar
 
@@ -66,6 +66,15 @@ async def failure_of(probe: Awaitable[Reply]) -> Failure:
     return caught.value
 
 
+def connected_to(port: int) -> int:
+    """How many sockets of this process are connected to this port, whichever end is whose."""
+    number = 0
+    for name in os.listdir("/proc/self/fd"):
+        with suppress(OSError), socket.socket(fileno=os.dup(int(name))) as found:
+            number += found.family is socket.AF_INET and found.getpeername()[1] == port
+    return number
+
+
 def resolving_to(*answers: str) -> Callable[[Callable[[], Any]], Awaitable[Any]]:
     """A pool whose lookups find these addresses, one after the other."""
     rest = list(answers)
@@ -102,6 +111,14 @@ async def test_a_probe_sends_one_plain_request() -> None:
             ]
             * 2
         )
+
+
+async def test_when_a_probe_has_ended_its_connection_has_too() -> None:
+    async with serve(hangs) as silent, serve(answer(200)) as fine, prober() as made:
+        for remote, timeout in ((fine, 5.0), (silent, 0.05)) * 3:
+            with suppress(Failure):
+                await made.probe(target(remote.url()), "GET", False, timeout)
+            assert connected_to(remote.port) == 0
 
 
 async def test_headers_of_the_target_are_sent_only_when_asked_for_and_never_those_that_frame_the_message() -> None:
