@@ -36,6 +36,7 @@ MOST = 10_000  # no exporter has that many scrapers; more would only be memory f
 # The end of a head, or what cannot become one and is refused at once.
 _WORTH_PARSING = re.compile(rb"\n\r?\n|\A[^A-Z]")
 _SHORT = 8 * 1024  # to look again at more than this with each byte that comes would be work for its sender's pleasure
+_MANY, _BREATH = 250, 0.01  # those that came together have to go together: others want to be served in between
 _AT_ONCE = struct.pack("ii", 1, 0)
 _END = b"\0"  # no head may hold it: the library refuses what it was in the middle of
 
@@ -331,12 +332,16 @@ class Connections:
             connection.reset()
 
     def _sweep(self) -> None:
-        now = self.now()
+        now, many = self.now(), _MANY
         for connection in [*self._unused, *self._used]:
             reason = connection.overdue(now)
             if reason is not None:
                 self.drop(connection, reason)
-        self._timer = self._loop.call_later(self.limits.sweep, self._sweep) if len(self) else None
+                many -= 1
+            if not many:
+                break
+        pause = self.limits.sweep if many else _BREATH
+        self._timer = self._loop.call_later(pause, self._sweep) if len(self) else None
 
     # -- the end
 
