@@ -244,7 +244,7 @@ class Connections:
         self._refuse = refuse
         self._complain = complain
         self._server = web.Server(self._serve)
-        self._most = limits.most()
+        self.most = limits.most()
         # In the order in which they came, and in the order of their last request.
         self._unused: dict[Connection, None] = {}
         self._used: dict[Connection, None] = {}
@@ -292,7 +292,7 @@ class Connections:
         if self._closed:
             connection.transport.abort()
             return
-        if len(self) >= self._most:
+        if len(self) >= self.most:
             self.drop(self._dispensable(), Drop.FULL)
         self._unused[connection] = None
         self._open.set(len(self))
