@@ -36,6 +36,7 @@ MOST = 10_000  # no exporter has that many scrapers; more would only be memory f
 # The end of a head, or what cannot become one and is refused at once.
 _WORTH_PARSING = re.compile(rb"\n\r?\n|\A[^A-Z]")
 _SHORT = 8 * 1024  # to look again at more than this with each byte that comes would be work for its sender's pleasure
+_MANY, _BREATH = 250, 0.01  # those that came together have to go together: others want to be served in between
 _AT_ONCE = struct.pack("ii", 1, 0)
 _END = b"\0"  # no head may hold it: the library refuses what it was in the middle of
 
@@ -243,7 +244,7 @@ class Connections:
         self._refuse = refuse
         self._complain = complain
         self._server = web.Server(self._serve)
-        self._most = limits.most()
+        self.most = limits.most()
         # In the order in which they came, and in the order of their last request.
         self._unused: dict[Connection, None] = {}
         self._used: dict[Connection, None] = {}
@@ -291,7 +292,7 @@ class Connections:
         if self._closed:
             connection.transport.abort()
             return
-        if len(self) >= self._most:
+        if len(self) >= self.most:
             self.drop(self._dispensable(), Drop.FULL)
         self._unused[connection] = None
         self._open.set(len(self))
@@ -331,12 +332,16 @@ class Connections:
             connection.reset()
 
     def _sweep(self) -> None:
-        now = self.now()
+        now, many = self.now(), _MANY
         for connection in [*self._unused, *self._used]:
             reason = connection.overdue(now)
             if reason is not None:
                 self.drop(connection, reason)
-        self._timer = self._loop.call_later(self.limits.sweep, self._sweep) if len(self) else None
+                many -= 1
+            if not many:
+                break
+        pause = self.limits.sweep if many else _BREATH
+        self._timer = self._loop.call_later(pause, self._sweep) if len(self) else None
 
     # -- the end
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from exporter.web.complaints import Complaints
 from exporter.web.connections import Connections, Limits
+from exporter.web.door import Door
 from exporter.web.events import Events
 from exporter.web.middleware import Chain
 from exporter.web.routes import Router, table
@@ -27,7 +28,7 @@ class Server:
         chain = Chain(site.meter, Router(table(site, self._events), site.prefix), complain, site.access)
         self._connections = Connections(chain, chain.malformed, site.meter, limits or Limits(), complain)
         self._tls = site.tls
-        self._listeners: list[asyncio.Server] = []
+        self._listeners: list[asyncio.Server | Door] = []
         self.addresses: list[str] = []
 
     async def start(self, addresses: Sequence[str]) -> None:
@@ -45,17 +46,11 @@ class Server:
         self.addresses = [_shown(bound) for bound in sockets]
         self._events.start()
 
-    async def _listen(self, bound: socket.socket) -> asyncio.Server:
-        # A client that begins to agree on encryption is no connection of ours before it is done.
-        handshake, shutdown = (None, None) if self._tls is None else (10.0, 1.0)
-        listener = await asyncio.get_running_loop().create_server(
-            self._connections,
-            sock=bound,
-            ssl=self._tls,
-            backlog=_AT_ONCE,
-            ssl_handshake_timeout=handshake,
-            ssl_shutdown_timeout=shutdown,
-        )
+    async def _listen(self, bound: socket.socket) -> asyncio.Server | Door:
+        if self._tls is not None:
+            return Door(bound, self._connections, self._tls, self._connections.most // 2)
+        loop = asyncio.get_running_loop()
+        listener = await loop.create_server(self._connections, sock=bound, backlog=_AT_ONCE)
         bound.listen(_QUEUE)
         return listener
 

@@ -1,8 +1,8 @@
 """A crowd of bad clients in a process of its own: `python -m tests.faults.crowd PORT HALF_OPEN READERS SECONDS`.
 
 It keeps so many connections open that send half of a request, opening two thousand a second until there are as many,
-and again where they are ended; and so many that ask for the page and do not read it. After these seconds it opens no
-more, waits until all have been ended by the other side, and prints what it saw as JSON.
+and again where they are ended; and so many that ask for the page again and again and read nothing. After these seconds
+it opens no more, waits until all have been ended by the other side, and prints what it saw as JSON.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from dataclasses import asdict, dataclass
 
 RATE = 2000.0
 HALF, WHOLE = b"GET /metrics HTTP/1.1\r\nHost: x\r\nX-", b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
+TIMES = 300  # more than the system holds for a reader, however small the page is
 PATIENCE = 150.0
 
 
@@ -39,7 +40,7 @@ class Crowd:
         self._half = 0
         self.seen = Seen()
         for _ in range(readers):
-            self._add(WHOLE, True)
+            self._add(WHOLE * TIMES, True)
 
     def _add(self, first: bytes, reader: bool) -> None:
         one = socket.socket()

@@ -2,16 +2,23 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
+import subprocess
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import TypeVar
 
 import pytest
+import uvloop
 
 from exporter.engine.threads import DaemonPool
 from exporter.exposition.pages import Pages
 from exporter.model.metric import Samples
 from exporter.model.snapshot import Snapshot
+from exporter.web.connections import Limits
+from exporter.web.site import Site
+from tests.programs import program
 from tests.web.conftest import STATUS, Running, serving, snapshot
 
 T = TypeVar("T")
@@ -144,3 +151,41 @@ async def test_a_reader_that_leaves_before_the_page_is_made_disturbs_nobody() ->
         status, _ = await site.get("/metrics")
         assert status == 200
         assert site.counted()["/metrics", "GET", "200"] == 2
+
+
+def certificate(folder: Path) -> ssl.SSLContext:
+    key, made = folder / "key.pem", folder / "certificate.pem"
+    what = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 1 -subj /CN=localhost"
+    subprocess.run(["openssl", *what.split(), "-keyout", key, "-out", made], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return context
+
+
+@pytest.mark.parametrize("loop", [asyncio.new_event_loop, uvloop.new_event_loop], ids=["asyncio", "uvloop"])
+def test_a_page_under_tls_is_handed_over_in_smaller_pieces_and_arrives_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, loop: Callable[[], asyncio.AbstractEventLoop]
+) -> None:
+    program("openssl")
+    monkeypatch.setattr(Site, "tls", certificate(tmp_path), raising=False)
+    trusting = ssl.create_default_context()
+    trusting.check_hostname, trusting.verify_mode = False, ssl.CERT_NONE
+
+    async def talk() -> None:
+        async with serving(limits=Limits(sweep=0.01, write=0.3)) as site:
+            site.feed.publish(large(1))
+            host, _, port = site.address.rpartition(":")
+            for slow in (False, True):
+                reader, writer = await asyncio.open_connection(host, int(port), limit=1024, ssl=trusting)
+                writer.write(request())
+                if slow:
+                    async with asyncio.timeout(20):
+                        while not site.counted("http_connections_dropped_total")["write",]:
+                            await asyncio.sleep(0.01)
+                else:
+                    _, body = await read(reader)
+                    assert body.count(b"publishing_health_status{") == 60_000
+                writer.transport.abort()
+
+    with asyncio.Runner(loop_factory=loop) as runner:
+        runner.run(talk())
