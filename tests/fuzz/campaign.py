@@ -24,6 +24,12 @@ _SHOWN = 10  # failures told in full: a broken program fails by the thousand
 told: list[str] = []
 
 
+def not_for_one_seed() -> None:
+    """Skips what has no seeds when the input of one is to be repeated."""
+    if "FUZZ_SEED" in os.environ:
+        pytest.skip("has no seeds to repeat")
+
+
 def amounts(few: int) -> pytest.MarkDecorator:
     """Runs a test with a few inputs among the fast tests, and with many among the slow ones."""
     many = pytest.param(MANY, marks=[pytest.mark.slow, pytest.mark.timeout(7200)], id="many")

@@ -23,7 +23,7 @@ LATEST = 1.0  # seconds a scrape may take while hostile requests come in
 def limits() -> Any:
     """Deadlines short enough for a test to wait for thousands of them."""
     connections = pytest.importorskip("exporter.web.connections", reason="the server here has no deadlines yet")
-    return connections.Limits(head=0.3, idle=0.5, write=1.0, farewell=0.1, linger=0.1, sweep=0.05)
+    return connections.Limits(head=5.0, idle=5.0, write=5.0, farewell=0.1, linger=0.1, sweep=0.05)
 
 
 class Listener(logging.Handler):

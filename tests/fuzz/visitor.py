@@ -37,14 +37,15 @@ class Visitor(asyncio.Protocol):
 async def pay(visit: Visit, port: int, patience: float) -> bytes:
     """Sends it all and waits for the end of the connection, which must come within so many seconds.
 
-    Without patience the client goes as soon as nothing seems to come any more.
+    Whoever may not have asked for that end closes its own half. Without patience the client goes as soon as nothing
+    seems to come any more.
     """
     _, visitor = await asyncio.get_running_loop().create_connection(Visitor, "127.0.0.1", port)
     try:
         for piece in visit.pieces:
             visitor.transport.write(piece)
             await asyncio.sleep(0)
-        if patience and not visitor.transport.is_closing():
+        if patience and not visit.single and not visitor.transport.is_closing():
             with suppress(OSError):  # hung up on in this moment
                 visitor.transport.write_eof()
         done, _ = await asyncio.wait([visitor.ended], timeout=patience or _QUIET)
