@@ -48,7 +48,7 @@ class Answers:
         return played(self._campaign.dice(seed), seed)
 
 
-@amounts(2000)
+@amounts(1500)
 async def test_every_answer_to_a_probe_has_a_meaning(amount: int) -> None:
     """A probe gives a status or a failure, in time, whatever comes back."""
     pytest.importorskip("exporter.sources.http", reason=ABSENT)
@@ -74,7 +74,7 @@ async def test_every_answer_to_a_probe_has_a_meaning(amount: int) -> None:
     campaign.end()
 
 
-@amounts(2000)
+@amounts(1500)
 async def test_every_answer_to_the_client_has_a_meaning(amount: int) -> None:
     """The client gives the body that was meant or a failure, in time, and connections that are used again stay good."""
     http: Any = pytest.importorskip("exporter.sources.http", reason=ABSENT)

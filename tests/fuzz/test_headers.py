@@ -31,7 +31,7 @@ def judge(format: str, encoding: str) -> None:
             assert accepts_gzip(encoding) == accepts_gzip(encoding + ", br;q=0.5, "), "another coding made a difference"
 
 
-@amounts(5000)
+@amounts(3000)
 def test_every_header_is_answered(amount: int) -> None:
     """Nothing is raised, nobody gets what was refused, and no header is kept for long."""
     campaign = Campaign("Accept and Accept-Encoding", time.thread_time)

@@ -66,7 +66,7 @@ async def scraping(running: Running) -> AsyncIterator[list[float]]:
         task.cancel()
 
 
-@amounts(2500)
+@amounts(2000)
 async def test_every_visit_is_answered_or_ended(amount: int, limits: Any, log: Listener) -> None:
     """No fault of the server, no echo, no traceback; connections end in time and scrapes go on."""
     campaign = Campaign("request to the server")

@@ -72,7 +72,7 @@ def judge(dice: Random, seed: int) -> tuple[Samples, ...]:
     return samples
 
 
-@amounts(600)
+@amounts(400)
 def test_every_snapshot_is_read_as_it_was_meant(amount: int, complaints: Callable[[bytes], str]) -> None:  # noqa: F811
     """By both parsers of prometheus_client, and by promtool without a complaint."""
     campaign = Campaign("snapshot")
