@@ -62,7 +62,7 @@ REVEALERS = (
 )
 NAMELESS = frozenset({"utils", "util", "helpers", "helper", "common", "manager", "misc"})
 PUBLIC_ALTHOUGH_UNDERSCORED = frozenset({"_replace", "_asdict", "_fields", "_make", "_exit", "_current_frames"})
-BESIDE_THE_MIRROR = frozenset({"contract", "golden", "fakes", "faults", "e2e", "benchmarks"})
+BESIDE_THE_MIRROR = frozenset({"fuzz", "contract", "golden", "fakes", "faults", "e2e", "benchmarks"})
 
 Check = Callable[[str, str], Iterator[str]]
 
