@@ -33,6 +33,7 @@ from exporter.exposition.format import Format
 from exporter.exposition.pages import Pages
 from exporter.instruments.log import Log, say
 from exporter.instruments.meter import Meter
+from exporter.model.errors import Failure
 from exporter.model.problem import Problem, Reloaded
 from exporter.model.snapshot import Snapshot
 from exporter.publishing.directory import TargetDirectory
@@ -186,7 +187,8 @@ class Daemon:
     def _aim(self, config: Config) -> bool:
         """Sets what is probed; tells whether that is something new."""
         self._prober.policy = policy_of(config)
-        self._prober.tls = tls_of(config)
+        with contextlib.suppress(Failure):  # checked a moment ago: what has gone since leaves the old ones in force
+            self._prober.tls = tls_of(config)
         return self._targets.replace(targets_of(config))
 
     # -- once
