@@ -179,13 +179,13 @@ class Connection(asyncio.Protocol):
         return True
 
     def pause_writing(self) -> None:
-        if self._http is not None:
-            self._http.pause_writing()
+        assert self._http is not None  # who else would have written
+        self._http.pause_writing()
 
     def resume_writing(self) -> None:
+        assert self._http is not None
         self._since = self.owner.now()
-        if self._http is not None:
-            self._http.resume_writing()
+        self._http.resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.owner.forget(self)

@@ -71,8 +71,6 @@ class _Lifecycle:
             hint = "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP"
             raise Refused(HTTPStatus.FORBIDDEN, "lifecycle_disabled", hint)
         refuse_other_sites(request, self._site.external_url)
-        if request.can_read_body:
-            raise Refused(HTTPStatus.BAD_REQUEST, "body_not_allowed", "the request must have no body")
         dry_run = _flag(request)
         done = await self._site.reload(dry_run)
         if done.problems:

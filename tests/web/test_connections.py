@@ -7,7 +7,7 @@ import select
 import socket
 import struct
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from typing import Any
 
 import pytest
@@ -16,7 +16,7 @@ import uvloop
 from exporter.model.metric import Samples
 from exporter.model.problem import Reloaded
 from exporter.model.snapshot import Snapshot
-from exporter.web.connections import MOST, Limits
+from exporter.web.connections import MOST, Drop, Limits
 from tests.web.conftest import STATUS, Running, serving, snapshot
 
 HEALTHY = b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -225,9 +225,10 @@ async def test_an_answer_under_way_is_not_given_up_for_a_newcomer_unless_there_i
     async with (
         serving(limits=Limits(connections=2), enable_lifecycle=True, reload=reload) as site,
         connected(site, reloading) as first,
-        connected(site) as idle,
+        connected(site, HEALTHY) as idle,
     ):
-        await until(lambda: asked == 1 and open_now(site) == 2)
+        await idle.answer()
+        await until(lambda: asked == 1)
         async with connected(site, reloading):
             assert await idle.all() == b""
             await until(lambda: asked == 2)
@@ -236,12 +237,20 @@ async def test_an_answer_under_way_is_not_given_up_for_a_newcomer_unless_there_i
                 assert await first.all() == b""
 
 
-async def test_a_request_that_arrives_on_a_dropped_connection_leaves_nothing_behind() -> None:
+async def test_a_request_that_is_found_on_a_dropped_connection_leaves_nothing_behind() -> None:
     async with serving(limits=Limits(connections=1)) as site:
         for _ in range(50):
             async with connected(site, HEALTHY), connected(site, HEALTHY), connected(site, HEALTHY) as last:
                 assert (await last.answer()).startswith(OK)
         await until(lambda: open_now(site) == 0)
+        connections = site.server._connections
+        here, there = socket.socketpair()
+        with there:
+            _, late = await asyncio.get_running_loop().connect_accepted_socket(connections, here)
+            await until(lambda: len(connections) == 1)
+            connections.drop(late, Drop.FULL)
+            late.begin()
+            assert len(connections) == 0
 
 
 @pytest.mark.parametrize(
@@ -255,8 +264,8 @@ def test_half_of_the_descriptors_are_for_connections(monkeypatch: pytest.MonkeyP
 # -- how they end
 
 
-async def test_a_client_that_closes_its_half_gets_its_answer() -> None:
-    async with serving(limits=FAST) as site:
+async def test_a_client_that_closes_its_half_gets_its_answer_and_then_the_end() -> None:
+    async with serving(limits=Limits(sweep=0.01, farewell=60.0)) as site:
         site.feed.publish(large())
         for asked in (HEALTHY, METRICS):
             async with connected(site, asked) as client:
@@ -316,6 +325,25 @@ async def test_the_stop_cuts_whoever_does_not_read() -> None:
             assert len(await reader.all()) < 6_000_000
             assert await half.all() == await silent.all() == b""
         await until(lambda: open_now(site) == 0)
+
+
+async def test_whoever_comes_while_it_stops_is_sent_away(site: Running) -> None:
+    await site.server.stop(1.0)
+    here, there = socket.socketpair()
+    with there:
+        transport, _ = await asyncio.get_running_loop().connect_accepted_socket(site.server._connections, here)
+        async with asyncio.timeout(5):
+            while not transport.is_closing():
+                await asyncio.sleep(0)
+        assert open_now(site) == 0
+
+
+async def test_hundreds_whose_time_is_up_together_all_go() -> None:
+    async with serving(limits=Limits(sweep=0.01, idle=0.3)) as site, AsyncExitStack() as stack:
+        for _ in range(600):
+            await stack.enter_async_context(connected(site))
+        await until(lambda: open_now(site) == 0)
+        assert dropped(site, "idle") == 600
 
 
 # -- what is not looked at
@@ -406,8 +434,8 @@ async def test_what_follows_a_refused_body_is_no_request() -> None:
         test_a_reader_that_takes_a_little_now_and_then_has_to_be_done_in_the_end,
         test_a_slow_reader_that_goes_on_gets_everything,
         test_an_answer_under_way_is_not_given_up_for_a_newcomer_unless_there_is_nothing_else,
-        test_a_request_that_arrives_on_a_dropped_connection_leaves_nothing_behind,
-        test_a_client_that_closes_its_half_gets_its_answer,
+        test_a_request_that_is_found_on_a_dropped_connection_leaves_nothing_behind,
+        test_a_client_that_closes_its_half_gets_its_answer_and_then_the_end,
         test_the_stop_cuts_whoever_does_not_read,
     ],
 )

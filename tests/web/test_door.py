@@ -75,7 +75,9 @@ async def descriptors(wanted: int) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_those_that_say_nothing_keep_nobody_out(run: Run) -> None:
+def test_those_that_say_nothing_keep_nobody_out(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(door, "PATIENCE", 600.0)
+
     async def work() -> None:
         async with serving(limits=Limits(connections=8)) as site:
             assert b"200 OK" in await fetch(site)
