@@ -53,7 +53,7 @@ def large(scene: Scene) -> Config:
 
 def start_large(scene: Scene) -> Daemon:
     daemon = scene.start(large(scene))
-    scene.page_with(lambda page: f'"item-{SERIES - 1}"' in page.text, 20.0, "the large page")
+    scene.page_with(lambda page: f'"{SERIES - 1}"' in page.text, 20.0, "the large page")
     return daemon
 
 
