@@ -140,7 +140,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's have no base class
-        self._since = self.owner.now()
+        # What is written before the first answer, as by encryption, has as long from here as others from their answer.
+        self._since = self._answered = self.owner.now()
         self.owner.admit(self)
 
     def data_received(self, data: bytes) -> None:

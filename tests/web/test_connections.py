@@ -442,3 +442,20 @@ async def test_what_follows_a_refused_body_is_no_request() -> None:
 def test_it_is_the_same_on_the_other_loop(test: Callable[[], Coroutine[Any, Any, None]]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(test())
+
+
+class Writing:
+    """As much of a transport as a look at it needs: something waits to be taken."""
+
+    def get_write_buffer_size(self) -> int:
+        return 5
+
+
+async def test_what_is_written_before_the_first_answer_has_its_time_too(site: Running) -> None:
+    """Encryption sends on its own account: a look at that moment must not take it for an answer nobody reads."""
+    connection = site.server._connections()
+    connection.connection_made(Writing())  # type: ignore[arg-type]
+    now = asyncio.get_running_loop().time()
+    assert connection.overdue(now) is None
+    assert connection.overdue(now + Limits().write + 1) is Drop.WRITE
+    connection.owner.forget(connection)
