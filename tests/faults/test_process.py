@@ -120,7 +120,7 @@ def test_PROC4_without_descriptors_it_goes_on_and_accepts_again_when_there_are_s
         config["log"]["level"] = "info"
         scene.write(config)
         assert line.ask("POST", "/-/reload") == (200, '{"changes":["log.level"],"applied":true}')
-        assert daemon.log_lines("configuration reloaded", "log.level")
+        until(lambda: bool(daemon.log_lines("configuration reloaded", "log.level")), 3.0, "the log says so")
         hoard.unlink()
         line.page_with(lambda page: bool(page.own("collector_up", collector="opener")), 3.0)
         until(lambda: ready(daemon), 3.0, "it accepts again")
