@@ -50,3 +50,14 @@ class Drop(StrEnum):
     FAMILY = "family"
     DUPLICATE = "duplicate"
     BUDGET = "budget"
+
+
+class Flaw(StrEnum):
+    """Why a document that should describe a target does not."""
+
+    MISSING = "missing"
+    ENCODING = "encoding"
+    SYNTAX = "syntax"
+    FIELD = "field"
+    POLICY = "policy"
+    DUPLICATE = "duplicate"
