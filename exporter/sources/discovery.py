@@ -64,7 +64,7 @@ class Discovery:
         for lister in self._listers:
             lister.rules = rules
             if isinstance(lister.origin, Static):  # nothing to wait for
-                changed |= self._findings.took("static", lister.origin.listing, self._desk.now(), 0.0)
+                changed |= self._findings.watched("static", lister.origin.listing, self._desk.now())
         self._heard(changed)
         for lister in running.values():
             self._let_go(lister)
