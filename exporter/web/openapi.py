@@ -65,8 +65,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "responses": {str(status): _response(answer) for status, answer in sorted(answers.items())},
     }
-    if route.parameters:
-        operation["parameters"] = [_parameter(parameter) for parameter in route.parameters]
+    parameters = [_path_parameter(name) for name in route.path_names]
+    parameters += [_parameter(parameter) for parameter in route.parameters]
+    if parameters:
+        operation["parameters"] = parameters
     return operation
 
 
@@ -77,6 +79,11 @@ def _response(answer: Answer) -> dict[str, Any]:
     elif answer.media == (JSON,):
         schema = {"type": "object"}
     return {"description": answer.description, "content": {media: {"schema": schema} for media in answer.media}}
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    description = "slashes in it are sent as %2F"
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": {"type": "string"}}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:
