@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import traceback
 from http import HTTPStatus
 from time import perf_counter
@@ -107,7 +106,7 @@ def _body_refused(request: web.BaseRequest) -> Refused:
 
 
 def _refusal(error: Exception) -> web.Response:
-    request_id = secrets.token_hex(8)
+    request_id = answers.request_id()
     refused = error if isinstance(error, Refused) else _unexpected(error, request_id)
     if refused.problems is None:
         body = answers.Error(refused.code, refused.message, request_id)

@@ -76,8 +76,12 @@ def _response(answer: Answer) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     if answer.schema is not None:
         schema = {"$ref": _REF.format(name=answer.schema.__name__)}
+        if answer.listed:
+            schema = {"type": "array", "items": schema}
     elif answer.media == (JSON,):
         schema = {"type": "object"}
+    if not answer.media:
+        return {"description": answer.description}
     return {"description": answer.description, "content": {media: {"schema": schema} for media in answer.media}}
 
 

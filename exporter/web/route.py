@@ -26,11 +26,12 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One way a route can answer; without a type the body is text."""
+    """One way a route can answer; without a type the body is text. `listed`: it is a list of that type."""
 
     description: str
     media: tuple[str, ...]
     schema: type[msgspec.Struct] | None = None
+    listed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
