@@ -21,6 +21,7 @@ from exporter.app.assembly import Assembly, assemble, policy_of, tls_of
 from exporter.app.origins import Origins, problems_in_files
 from exporter.app.process import Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
+from exporter.collectors.health import Health
 from exporter.collectors.parts import Parts
 from exporter.config.loader import ConfigError
 from exporter.config.schema import Config
@@ -39,6 +40,7 @@ from exporter.model.problem import Problem, Reloaded
 from exporter.model.snapshot import Snapshot
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
+from exporter.publishing.health import TargetHealth
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
@@ -284,6 +286,8 @@ class Daemon:
             pages=self.pages,
             own=self.engine.own,
             reload=self.reload,
+            refresh=self._discovery.ask,
+            check=self._check,
             alive=self.engine.alive,
             clock=self._clock,
             meter=self._meter,
@@ -295,6 +299,16 @@ class Daemon:
             external_url=self._flags.external_url,
             access=self._access,
         )
+
+    async def _check(self, name: str) -> TargetHealth | None:
+        """Probes one target now; the snapshot that tells of it comes at once."""
+        running = {entry.collector.name: entry.collector for entry in self._assembly.plan.entries}
+        health = running.get("health")
+        known = self._targets.get(name) is not None
+        checked = await health.check(name) if known and isinstance(health, Health) else None
+        if checked is not None:
+            self.engine.request(["health"])
+        return checked
 
     async def _settle_memory(self) -> None:
         """After the first snapshot nothing made so far will go away: no collection needs to look at it again."""

@@ -182,8 +182,10 @@ class Health:
         self._policies: dict[str, ProbePolicy] = {kind: options.policy(kind) for kind in TYPES}
         self._meters = _Meters(parts.prefix)
         self.families = self._meters.families
+        self._followed: Mapping[str, Target] | None = None
         self._states: dict[str, TargetState] = {}
         self._due: dict[str, float] = {}
+        self._under_way: dict[TargetState, asyncio.Future[None]] = {}
         self._epoch = float("nan")  # the first run sets it
 
     async def collect(self, run: Run) -> Result:
@@ -195,13 +197,38 @@ class Health:
         due = self._pick(self._parts.clock.monotonic())
         await self._probe_all(due, run.deadline)
         now = self._parts.clock.monotonic()
+        targets = self._parts.targets.current()
+        self._follow(targets)  # a check may have brought in newer ones meanwhile
         idle = [TargetState(target, self._rules) for target in targets.values() if not target.enabled]
         shown = self._states | {state.target.name: state for state in idle}
         detail = HealthDetail(tuple(shown[name].health(now) for name in targets))
         return Result(self._meters.samples(detail.targets), detail)
 
+    async def check(self, name: str) -> TargetHealth | None:
+        """One probe now, the one under way if there is one; None: no such target, or it is switched off or has gone.
+
+        Whoever stops waiting costs nobody else the answer.
+        """
+        self._follow(self._parts.targets.current())
+        state = self._states.get(name)
+        if state is None:
+            return None
+        known = state.checks
+        while state.checks == known and self._states.get(name) is state:  # again if it was that of a run cut off
+            await asyncio.wait({self._under_way.get(state) or self._start(state)})
+        return state.health(self._parts.clock.monotonic()) if self._states.get(name) is state else None
+
+    def _start(self, state: TargetState) -> asyncio.Future[None]:
+        task = asyncio.get_running_loop().create_task(self._look(state, self._options.probe_timeout))
+        self._under_way[state] = task
+        task.add_done_callback(lambda ended: self._under_way.pop(state))
+        return task
+
     def _follow(self, targets: Mapping[str, Target]) -> None:
         """Forgets targets that are gone, switched off or no longer what they were; the new ones are due at once."""
+        if targets is self._followed:
+            return
+        self._followed = targets
         wanted = {name: target for name, target in targets.items() if target.enabled}
         gone = [name for name, state in self._states.items() if wanted.get(name) != state.target]
         for name in gone:
@@ -240,11 +267,28 @@ class Health:
             rounds = -(-len(due) // workers)
             state = due.popleft()
             name = state.target.name
-            seen = await self._probe(state.target, min(self._options.probe_timeout, left / rounds))
+            await self._join_or_look(state, min(self._options.probe_timeout, left / rounds))
+            if self._states.get(name) is state:
+                # From the tick, not from the end of the probe: a slow answer would skip a slot that is near.
+                self._due[name] = self._slots.next(name, self._epoch, begin)
+
+    async def _join_or_look(self, state: TargetState, timeout: float) -> None:
+        if (check := self._under_way.get(state)) is not None:
+            await asyncio.wait({check}, timeout=timeout)
+            return
+        ended = self._under_way[state] = asyncio.get_running_loop().create_future()
+        try:
+            await self._look(state, timeout)
+        finally:
+            del self._under_way[state]
+            ended.set_result(None)
+
+    async def _look(self, state: TargetState, timeout: float) -> None:
+        seen = await self._probe(state.target, timeout)
+        name = state.target.name
+        if self._states.get(name) is state:  # or it has gone meanwhile, and its series with it
             state.observe(seen)
             self._meters.count(name, seen)
-            # From the tick, not from the end of the probe: a slow answer would skip a slot that is near.
-            self._due[name] = self._slots.next(name, self._epoch, begin)
 
     async def _probe(self, target: Target, timeout: float) -> Observation:
         clock = self._parts.clock
