@@ -105,8 +105,10 @@ class Client:
     """Asks remotes. `policy` and `tls` may be replaced at any time.
 
     `per_host` bounds the requests to one origin at once, and the connections kept for the next ones; with 0 there is
-    no bound, and each request has a connection of its own.
+    no bound, and each request has a connection of its own. A user and password in a URL are never sent.
     """
+
+    ignores_login = False  # whether such a URL is asked all the same
 
     def __init__(
         self,
@@ -179,7 +181,7 @@ class Client:
         url = self._urls.get(secret)
         if url is None:
             url = parse(secret.reveal())
-            if url.basic:
+            if url.basic and not self.ignores_login:
                 raise Failure(Reason.CONFIG, "the url must not carry a user or password; use headers")
             self._urls[secret] = url
         return url

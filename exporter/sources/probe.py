@@ -14,6 +14,8 @@ from exporter.sources.tls import TlsOptions
 class Prober(Client):
     """Probes targets, each over a connection of its own, at addresses its origin may lead to; no body is ever read."""
 
+    ignores_login = True  # some of Alertmanager's URLs have one; a probe is sent without credentials anyway
+
     def __init__(self, offload_dns: Offload, policy: AddressPolicy, clock: Clock, tls: TlsOptions) -> None:
         super().__init__(Resolver(offload_dns, clock), clock, tls, policy, per_host=0)
 
