@@ -78,6 +78,10 @@ class KubernetesApi:
         """Allows these (verb, resource) alone; None allows everything."""
         self._server.permitted = None if permitted is None else set(permitted)
 
+    def compress(self, on: bool = True) -> None:
+        """Lists go out with gzip to whoever takes it, as large ones do from the real server."""
+        self._server.compresses = on
+
     # What is in it.
 
     def put(

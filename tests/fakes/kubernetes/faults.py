@@ -82,7 +82,7 @@ async def drips(request: web.Request, asked: Asked) -> web.StreamResponse | None
 
 async def drops(request: web.Request, asked: Asked) -> web.StreamResponse | None:
     """Hangs up instead of answering."""
-    hang_up(request)
+    await hang_up(request)
     return None
 
 
@@ -129,15 +129,18 @@ def refusal(code: int, asked: Asked, retry_after: int | None = None) -> web.Resp
     message = f"the fake server says {code}"
     if code == 403:
         message = f'{asked.resource} is forbidden: cannot {asked.verb} resource "{asked.resource}" in {asked.namespace}'
-    details = {} if retry_after is None else {"retryAfterSeconds": retry_after}
-    body = shapes.status(code, message, **details)
-    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    if retry_after is None:
+        return web.Response(status=code, body=shapes.status(code, message), content_type="application/json")
+    body = shapes.status(code, message, retryAfterSeconds=retry_after)
+    headers = {"Retry-After": str(retry_after)}
     return web.Response(status=code, body=body, content_type="application/json", headers=headers)
 
 
-def hang_up(request: web.Request) -> None:
+async def hang_up(request: web.Request) -> None:
+    """Ends the connection as it is, and with it whoever calls this."""
     if request.transport is not None:
         request.transport.abort()
+    await asyncio.Event().wait()
 
 
 async def _stream(request: web.Request) -> web.StreamResponse:

@@ -28,6 +28,7 @@ class Server:
     def __init__(self, store: Store, faults: Faults, recording: Recording) -> None:
         self.token: str | None = None
         self.permitted: set[tuple[str, str]] | None = None
+        self.compresses = False
         self.watches: set[Watch] = set()
         self.connections: set[asyncio.Transport] = set()
         self._store = store
@@ -86,7 +87,10 @@ class Server:
         found = page(self._store, selection, limit, query.get("continue", ""), version if exact else None)
         if _wants_table(request):
             return _json(shapes.page_table(kind, found, query.get("includeObject", "")))
-        return _json(shapes.listing(kind, found))
+        answer = _json(shapes.listing(kind, found))
+        if self.compresses:
+            answer.enable_compression()
+        return answer
 
     async def _watch(self, request: web.Request, asked: Asked, kind: Kind) -> web.StreamResponse:
         query = asked.query

@@ -30,8 +30,8 @@ REASONS = {
 
 def status(code: int, message: str, *, metadata: dict[str, Any] | None = None, **details: Any) -> bytes:
     """An error as the API gives it."""
-    body = {"kind": "Status", "apiVersion": "v1", "metadata": metadata or {}, "status": "Failure", "message": message}
-    body |= {"reason": REASONS.get(code, "Unknown"), "code": code}
+    head = {"kind": "Status", "apiVersion": "v1", "metadata": metadata or {}, "status": "Failure"}
+    body: dict[str, Any] = head | {"message": message, "reason": REASONS.get(code, "Unknown"), "code": code}
     return msgspec.json.encode(body | ({"details": details} if details else {}))
 
 

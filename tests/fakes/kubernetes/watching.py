@@ -72,15 +72,17 @@ class Watch:
         """Says it all until time is up."""
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
-        asyncio.get_running_loop().call_later(self.terms.seconds, self._end)
-        while (what := await self._waiting.get()) is not Turn.ENDS:
-            if isinstance(what, bytes):
-                await response.write(what)
-            elif what is Turn.DROPS:
-                hang_up(request)
-                break
-            else:
-                await asyncio.Event().wait()
+        end = asyncio.get_running_loop().call_later(self.terms.seconds, self._end)
+        try:
+            while (what := await self._waiting.get()) is not Turn.ENDS:
+                if isinstance(what, bytes):
+                    await response.write(what)
+                elif what is Turn.DROPS:
+                    await hang_up(request)
+                else:
+                    await asyncio.Event().wait()
+        finally:
+            end.cancel()
         return response
 
     def _end(self) -> None:
