@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from exporter.sources.backoff import Steps
 from exporter.sources.kubernetes.client import Gone, Question, Server
 from exporter.sources.kubernetes.objects import Outcome, Page, Place, SecretObject, decode, listing
 from exporter.sources.kubernetes.watching import Stream, Watcher
+from exporter.sources.origins import Incomplete
 
 _TRIES = 3  # of a list whose pages expire while it is read
 _TURN = 100  # Secrets, parsed before others have theirs
@@ -47,10 +48,13 @@ class Limits:
 
 
 class Cluster:
-    """The Secrets of some namespaces.
+    """The Secrets of some namespaces: an origin of targets.
 
     `parse` reads documents that are not JSON; `sleep` and `chance` are parameters so that tests need not wait.
     """
+
+    name = kind = "kubernetes"
+    watched: Collection[Path] = ()
 
     def __init__(
         self,
@@ -101,7 +105,9 @@ class Cluster:
                     raise
                 forbidden = forbidden or failure
         if forbidden is not None:
-            raise forbidden
+            if not any(place.current.is_set() for place in self._places):
+                raise forbidden
+            raise Incomplete(forbidden.reason, forbidden.detail, listing(self._places))
         return listing(self._places)
 
     async def watch(self, changed: Callable[[Listing], None], stale: Callable[[], None]) -> None:
