@@ -15,7 +15,7 @@ from exporter.model.reason import Flaw
 
 CANARY = "c4n4ry"
 LABELS: Mapping[str, str] = {"publishing-target": "true"}
-GOOD: Mapping[str, Any] = {"name": "ops", "type": "webhook", "url": f"https://hooks.example.org/{CANARY}"}
+GOOD: dict[str, Any] = {"name": "ops", "type": "webhook", "url": f"https://hooks.example.org/{CANARY}"}
 
 
 @dataclass(frozen=True)
