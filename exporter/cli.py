@@ -288,7 +288,8 @@ def _once(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     async def check(path: Path) -> None:
-        Daemon(Flags(config_file=path), os.environ)
+        if problems := Daemon(Flags(config_file=path), os.environ).problems():
+            raise ConfigError(problems)
 
     _default_signals()
     wrong = False

@@ -23,6 +23,7 @@ ALL = found(
         ("type=slack", "a", 1),
         ("type=email", "bc", 2),
         ("type=rootly", "", 0),
+        ("type=opsgenie", "", 0),
         ("enabled=true", "acd", 3),
         ("enabled=false", "b", 1),
         ("origin=alertmanager", "bc", 2),
@@ -77,5 +78,5 @@ async def test_a_value_that_cannot_be_is_refused(site: Running, path: str, query
 
 async def test_a_refusal_says_what_there_is(site: Running) -> None:
     site.feed.publish(ALL)
-    for query, known in (("type=fax", "email, pagerduty, rootly, slack, webhook"), ("enabled=1", "true, false")):
+    for query, known in (("type=fax", "email, incidentio, jira"), ("enabled=1", "true, false")):
         assert known in (await site.get(f"{TARGETS}?{query}"))[1]
