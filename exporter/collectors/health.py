@@ -209,16 +209,16 @@ class Health:
 
         Whoever stops waiting costs nobody else the answer.
         """
-        if self._parts.targets.get(name) is None:
-            return None
-        self._follow(self._parts.targets.current())
+        directory = self._parts.targets
+        self._follow(directory.current())
         state = self._states.get(name)
-        if state is None:
+        if directory.get(name) is None or state is None:
             return None
         known = state.checks
         for _ in range(2):  # a second time if the probe under way was that of a run that was cut off
             if state.checks == known and self._states.get(name) is state:
                 await asyncio.wait({self._under_way.get(state) or self._start(state)})
+        self._follow(directory.current())
         return state.health(self._parts.clock.monotonic()) if self._states.get(name) is state else None
 
     def _start(self, state: TargetState) -> asyncio.Future[None]:
