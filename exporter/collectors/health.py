@@ -224,13 +224,16 @@ class Health:
 
         Whoever stops waiting costs nobody else the answer.
         """
-        self._follow(self._parts.targets.current())
+        directory = self._parts.targets
+        self._follow(directory.current())
         state = self._states.get(name)
-        if state is None:
+        if directory.get(name) is None or state is None:
             return None
         known = state.checks
-        while state.checks == known and self._states.get(name) is state:  # again if it was that of a run cut off
-            await asyncio.wait({self._under_way.get(state) or self._start(state)})
+        for _ in range(2):  # a second time if the probe under way was that of a run that was cut off
+            if state.checks == known and self._states.get(name) is state:
+                await asyncio.wait({self._under_way.get(state) or self._start(state)})
+        self._follow(directory.current())
         return state.health(self._parts.clock.monotonic()) if self._states.get(name) is state else None
 
     def _start(self, state: TargetState) -> asyncio.Future[None]:
