@@ -90,7 +90,7 @@ class Daemon:
         ).labels()
         self._targets = TargetDirectory()
         self._findings = Findings(self._targets)
-        self._origins = Origins(environ, self._places)
+        self._origins = Origins(environ, self._places, self._clock)
         self._discovery = Discovery(self._findings, self._clock, self._places, self.engine.request)
         self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
         # Noted before it is read: a change in between would otherwise never be seen.

@@ -17,11 +17,13 @@ from exporter.publishing.listing import Listing
 from exporter.publishing.receivers import read_receivers
 
 KIND = "alertmanager"
+OPERATORS_KEY = "alertmanager.yaml.gz"  # what the operator writes
 LARGEST = 4 << 20  # bytes, packed or not
 _LARGEST_CONTENT = 64 << 10
 _GZIP = b"\x1f\x8b"
 
 Fetch = Callable[[], Awaitable[bytes]]
+Close = Callable[[], Awaitable[None]]
 
 
 class AlertmanagerFile:
@@ -65,11 +67,12 @@ class AlertmanagerSecret:
     kind = KIND
     watched: Collection[Path] = ()
 
-    def __init__(self, place: str, fetch: Fetch, offload: Offload) -> None:
+    def __init__(self, place: str, fetch: Fetch, offload: Offload, close: Close) -> None:
         self.name = f"{KIND} {place}"
         self._place = place
         self._fetch = fetch
         self._offload = offload
+        self.close = close
 
     async def list(self) -> Listing:
         """Reads the Secret anew."""
@@ -92,6 +95,8 @@ def _listing(content: bytes, source: str, contents: Callable[[str], str]) -> Lis
     else:
         parsed = perf_counter()
         listing = read_receivers(values, source, contents)
+        if listing.invalid and not listing.integrations:  # cut off, or no such configuration at all
+            raise Failure(Reason.PARSE, f"the configuration of Alertmanager: {listing.invalid[0].detail}")
         seconds = {"parse": parsed - begin, "validate": perf_counter() - parsed}
         return Listing(
             origin=listing.origin,

@@ -9,6 +9,7 @@ from typing import NamedTuple, Protocol, TypeVar
 from aiohttp import web
 
 from exporter.publishing.document import TYPES
+from exporter.publishing.integrations import ENDPOINTS
 from exporter.publishing.listing import ORIGINS
 from exporter.web.answers import Refused
 from exporter.web.route import Parameter
@@ -58,7 +59,8 @@ class Selection(NamedTuple):
 
     def of_all(self, targets: Sequence[T]) -> list[T]:
         """The targets that fit, wherever in the list they stand; refuses a type that there is not."""
-        if self.type is not None and self.type not in (known := {*TYPES, *(target.type for target in targets)}):
+        known = {*TYPES, *ENDPOINTS, *(target.type for target in targets)}
+        if self.type is not None and self.type not in known:
             raise _bad("type", f"is one of {', '.join(sorted(known))}")
         return [
             target

@@ -40,6 +40,19 @@ class Forbidden(Failure):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """What one answer may cost in bytes, Secrets and seconds; `grace` is what a server has to end a watch itself."""
+
+    page: int = 500
+    body: int = 8 << 20
+    total: int = 512 << 20
+    timeout: float = 30.0
+    silence: float = 20.0
+    watch: float = 240.0
+    grace: float = 15.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """One request for Secrets: what the operator would have to allow, how long it may take and may be silent."""
 
@@ -47,8 +60,8 @@ class Question:
     namespace: str
     name: str = ""
     params: Mapping[str, str] = field(default_factory=dict)
-    total: float = 30.0
-    silence: float = 20.0
+    total: float
+    silence: float
 
     def __str__(self) -> str:
         what = f"the Secret {self.name}" if self.name else "secrets"
@@ -168,13 +181,23 @@ async def _send(client: ApiClient, question: Question) -> aiohttp.ClientResponse
     raise Failure(Reason.CONFIG, problem)
 
 
+async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Keeps aiohttp from asking a server that hangs up a second time, at once: pauses are ours to take."""
+    try:
+        return await handler(request)
+    except aiohttp.ClientConnectorError:
+        raise
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError):
+        raise aiohttp.ClientPayloadError from None
+
+
 async def _connect(kubeconfig: Path | None) -> ApiClient:
     from kubernetes.aio.client.api_client import ApiClient
     from kubernetes.aio.client.configuration import Configuration
 
     # It logs what plugins for credentials print, which may be a credential.
     logging.getLogger("kubernetes.aio.config").setLevel(logging.CRITICAL + 1)
-    configuration = Configuration()
+    configuration = Configuration(client_session_kwargs={"middlewares": (_once,)})
     if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
         problem = _from_service_account(configuration)
     else:
@@ -201,9 +224,16 @@ def _from_service_account(configuration: Configuration) -> str:
         except OSError:
             return f"{file} cannot be read"
     try:
-        incluster_config.load_incluster_config(configuration)
+        incluster_config.load_incluster_config(configuration, try_refresh_token=False)
     except Exception:
         return "the environment does not say where the API server is"
+    token = Path(incluster_config.SERVICE_TOKEN_FILENAME)
+
+    def read_again(configuration: Configuration) -> None:
+        configuration.api_key["BearerToken"] = f"Bearer {token.read_text().strip()}"
+
+    # Before each request: it is replaced while it is still good.
+    configuration.refresh_api_key_hook = read_again
     return ""
 
 
@@ -241,7 +271,7 @@ def _failure(caught: aiohttp.ClientError | OSError, question: Question) -> Failu
             return Failure(Reason.TLS, fault(error))
         case aiohttp.TooManyRedirects():
             return Failure(Reason.REDIRECT, "the API server redirects without end")
-        case aiohttp.InvalidURL():
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return Failure(Reason.CONFIG, "the address of the API server is none")
         case aiohttp.ClientHttpProxyError():
             return Failure(Reason.CONNECT, "the proxy does not lead to the API server")

@@ -6,7 +6,7 @@ import asyncio
 import base64
 import binascii
 import random
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +17,10 @@ from exporter.publishing.listing import Listing
 from exporter.publishing.payload import Parse
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.backoff import Steps
-from exporter.sources.kubernetes.client import Gone, Question, Server
+from exporter.sources.kubernetes.client import Gone, Limits, Question, Server
 from exporter.sources.kubernetes.objects import Outcome, Page, Place, SecretObject, decode, listing
-from exporter.sources.kubernetes.watching import Stream, Watcher
+from exporter.sources.kubernetes.watching import Stream, Watcher, Watching
+from exporter.sources.origins import Incomplete
 
 _TRIES = 3  # of a list whose pages expire while it is read
 _TURN = 100  # Secrets, parsed before others have theirs
@@ -34,23 +35,14 @@ class ClusterOptions:
     kubeconfig: Path | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What one answer may cost in bytes, Secrets and seconds."""
-
-    page: int = 500
-    body: int = 8 << 20
-    total: int = 512 << 20
-    timeout: float = 30.0
-    silence: float = 20.0
-    watch: float = 240.0
-
-
 class Cluster:
-    """The Secrets of some namespaces.
+    """The Secrets of some namespaces: an origin of targets.
 
     `parse` reads documents that are not JSON; `sleep` and `chance` are parameters so that tests need not wait.
     """
+
+    name = kind = "kubernetes"
+    watched: Collection[Path] = ()
 
     def __init__(
         self,
@@ -69,19 +61,9 @@ class Cluster:
         self._places = [Place(namespace, policy, parse) for namespace in dict.fromkeys(options.namespaces)]
         # Each namespace has a watch of its own: together they must not ask more often than one would.
         first = float(max(1, len(self._places)))
+        watching = Watching(options.label_selector, self._limits, sleep, chance)
         self._watchers = [
-            Watcher(
-                place,
-                self._server,
-                clock,
-                Steps(first, chance=chance),
-                selector=options.label_selector,
-                seconds=self._limits.watch,
-                longest_line=self._limits.body,
-                sleep=sleep,
-                chance=chance,
-            )
-            for place in self._places
+            Watcher(place, self._server, clock, Steps(first, chance=chance), watching) for place in self._places
         ]
 
     @property
@@ -101,7 +83,9 @@ class Cluster:
                     raise
                 forbidden = forbidden or failure
         if forbidden is not None:
-            raise forbidden
+            if not any(place.current.is_set() for place in self._places):
+                raise forbidden
+            raise Incomplete(forbidden.reason, forbidden.detail, listing(self._places))
         return listing(self._places)
 
     async def watch(self, changed: Callable[[Listing], None], stale: Callable[[], None]) -> None:

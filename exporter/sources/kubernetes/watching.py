@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
+from dataclasses import dataclass
 from typing import Protocol
 
 from exporter.instruments.log import say
@@ -13,11 +14,10 @@ from exporter.model.collector import Clock
 from exporter.model.errors import Failure
 from exporter.model.reason import Reason
 from exporter.sources.backoff import Steps
-from exporter.sources.kubernetes.client import Forbidden, Gone, Question, Server
+from exporter.sources.kubernetes.client import Forbidden, Gone, Limits, Question, Server
 from exporter.sources.kubernetes.objects import Event, Place, Status, decode
 
 _STEADY = 10.0  # seconds a watch has to live before it may be begun again at once
-_GRACE = 15.0  # seconds the server has to end a watch whose time is over
 _TURN = 100  # lines, taken before others have their turn
 _PASSING = frozenset({429, 500, 503, 504})  # errors in a watch that say nothing about its version
 _UNREADABLE = frozenset({Reason.DECODE, Reason.TOO_LARGE})  # what was missed only a list can tell
@@ -29,31 +29,25 @@ class Stream(Protocol):
     def iter_any(self) -> AsyncIterator[bytes]: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Watching:
+    """How all watches of a cluster are done."""
+
+    selector: str
+    limits: Limits
+    sleep: Callable[[float], Awaitable[object]]
+    chance: Callable[[], float]
+
+
 class Watcher:
     """Keeps a place up to date between lists."""
 
-    def __init__(
-        self,
-        place: Place,
-        server: Server,
-        clock: Clock,
-        steps: Steps,
-        *,
-        selector: str,
-        seconds: float,
-        longest_line: int,
-        sleep: Callable[[float], Awaitable[object]],
-        chance: Callable[[], float],
-    ) -> None:
+    def __init__(self, place: Place, server: Server, clock: Clock, steps: Steps, how: Watching) -> None:
         self._place = place
         self._server = server
         self._clock = clock
         self._steps = steps
-        self._selector = selector
-        self._seconds = seconds
-        self._longest_line = longest_line
-        self._sleep = sleep
-        self._chance = chance
+        self._how = how
         self._opened: float | None = None
         self._told = False
 
@@ -84,7 +78,7 @@ class Watcher:
             text = "watch failed, changes are seen at the next refresh"
             say(logger, logging.WARNING, text, namespace=namespace, reason=reason, detail=detail)
         longest = self._steps.longest if isinstance(trouble, Forbidden) else 0.0
-        await self._sleep(self._steps.next(at_least=max(longest, self._server.pause)))
+        await self._how.sleep(self._steps.next(at_least=max(longest, self._server.pause)))
 
     async def _interrupted(self, changed: Callable[[], None]) -> bool:
         """Watches until the server ends it, which is False, or a list does."""
@@ -97,22 +91,22 @@ class Watcher:
         return False
 
     async def _watch(self, changed: Callable[[], None]) -> None:
-        seconds = int(self._seconds * (1 - self._chance() / 4))
+        seconds = int(self._how.limits.watch * (1 - self._how.chance() / 4))
         params = {
             "watch": "1",
             "allowWatchBookmarks": "true",
             "resourceVersion": self._place.version,
             "timeoutSeconds": str(seconds),
-            **({"labelSelector": self._selector} if self._selector else {}),
+            **({"labelSelector": self._how.selector} if self._how.selector else {}),
         }
         # A server that is gone without a word is noticed when it does not end the watch itself.
-        total = seconds + _GRACE
+        total = seconds + self._how.limits.grace
         question = Question(verb="watch", namespace=self._place.namespace, params=params, total=total, silence=total)
         await self._server.ask(question, lambda stream: self._follow(stream, changed))
 
     async def _follow(self, stream: Stream, changed: Callable[[], None]) -> None:
         self._opened = self._clock.monotonic()
-        async with aclosing(batches(stream, self._longest_line)) as following:
+        async with aclosing(batches(stream, self._how.limits.body)) as following:
             async for batch in following:
                 different = False
                 try:
