@@ -31,6 +31,7 @@ class Server:
         self.compresses = False
         self.watches: set[Watch] = set()
         self.connections: set[asyncio.Transport] = set()
+        self.happened = asyncio.Event()
         self._store = store
         self._faults = faults
         self._recording = recording
@@ -38,6 +39,7 @@ class Server:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         asked = _asked(request)
         self._recording.add(asked)
+        self._tell()
         transport = request.transport
         assert transport is not None
         self.connections.add(transport)
@@ -55,6 +57,12 @@ class Server:
             return _json(shapes.status(410, str(old)), 410)
         finally:
             self.connections.discard(transport)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wakes whoever waits for something to happen; the next thing is another event."""
+        self.happened.set()
+        self.happened = asyncio.Event()
 
     def _refused(self, request: web.Request, asked: Asked) -> web.Response | None:
         known = request.transport is not None and request.transport.get_extra_info("peercert")
@@ -100,13 +108,14 @@ class Server:
                 Selection.of(asked.resource, asked.namespace, query),
                 query.get("allowWatchBookmarks", "") in ("1", "true"),
                 # Like the real server, which spreads the end of those that do not say when it is.
-                float(query.get("timeoutSeconds") or random.uniform(1800, 3600)),
+                float(query.get("timeoutSeconds") or 0) or random.uniform(1800, 3600),
                 _row(kind, query.get("includeObject", "")) if _wants_table(request) else lambda stored: stored.alone,
             ),
         )
         watch.begin(_version(query))
         self._store.listeners.add(watch.notice)
         self.watches.add(watch)
+        self._tell()
         try:
             return await watch.stream(request)
         finally:
