@@ -90,7 +90,7 @@ def test_w_d1_the_samples_of_a_layout_are_targets_of_all_types(file: str, expect
 
 
 def test_all_samples_can_be_applied_to_one_cluster() -> None:
-    secrets = [sample for file in SAMPLES.iterdir() for sample in samples(file.name)]
+    secrets = [sample for file in SAMPLES.glob("*.yaml") for sample in samples(file.name)]
     assert {secret["kind"] for secret in secrets} == {"Secret"}
     assert len({secret["metadata"]["name"] for secret in secrets}) == len(secrets) == 16
     names = [
