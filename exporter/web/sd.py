@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 import msgspec
 from aiohttp import web
@@ -64,7 +63,8 @@ def _groups(snapshot: Snapshot) -> list[TargetGroup]:
 
 
 def _group(target: TargetPicture) -> TargetGroup:
-    parts = urlsplit(target.shown)
-    address = parts.netloc if parts.port else f"{parts.netloc}:{_PORTS.get(parts.scheme, 443)}"
-    labels = {"name": target.name, "type": target.type, "scheme": parts.scheme}
+    scheme, _, address = target.shown.partition("://")
+    if ":" not in address.rpartition("]")[2]:  # an IPv6 address has colons of its own, within brackets
+        address += f":{_PORTS.get(scheme, 443)}"
+    labels = {"name": target.name, "type": target.type, "scheme": scheme}
     return TargetGroup((address,), {_LABEL + name: value for name, value in labels.items()})
