@@ -159,6 +159,30 @@ async def test_a_list_that_expires_between_its_pages_is_begun_again(api: Kuberne
     assert len(api.requests) == 3
 
 
+async def test_versions_that_are_forgotten_between_two_pages_cost_nothing(api: KubernetesApi, tmp_path: Path) -> None:
+    fill(api, ["a", "b", "c"])
+    async with open_cluster(api, tmp_path, limits=Limits(page=2)) as cluster:
+        api.fail(faults.slow(0.2), "list")
+        listing = asyncio.create_task(cluster.list())
+        while len(api.requests.of("list")) < 2:
+            await asyncio.sleep(0.01)
+        api.put(PLACE, "d", config("d"), LABELS)
+        api.forget_history()
+        assert names(await listing) == ["a", "b", "c", "d"]
+    assert len(api.requests) == 4
+
+
+async def test_a_compressed_list_is_understood_and_counted_as_what_it_inflates_to(
+    api: KubernetesApi, tmp_path: Path
+) -> None:
+    api.compress()
+    fill(api, [f"t{number:04}" for number in range(1_000)])
+    async with open_cluster(api, tmp_path) as cluster:
+        assert len((await cluster.list()).targets) == 1_000
+    async with open_cluster(api, tmp_path, limits=Limits(total=200_000)) as cluster:
+        assert (await failure_of(cluster)).reason is Reason.TOO_LARGE
+
+
 async def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones(api: KubernetesApi, tmp_path: Path) -> None:
     api.put_all(
         [(PLACE, f"t{number}", config(f"t{number}", filter_config={"x": "y" * 3_000}), LABELS) for number in range(30)]

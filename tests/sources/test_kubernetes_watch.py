@@ -12,10 +12,11 @@ from pathlib import Path
 import pytest
 
 from exporter.model.errors import Failure
+from exporter.model.reason import Reason
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.kubernetes import Cluster, ClusterOptions, Limits
 from tests.fakes.clock import RealClock
-from tests.fakes.kubernetes import faults
+from tests.fakes.kubernetes import faults, shapes
 from tests.fakes.kubernetes.api import KubernetesApi
 from tests.sources.clusters import LABELS, PLACE, Follower, Pauses, cluster_of, config, fill, names
 
@@ -207,7 +208,7 @@ async def test_an_error_that_passes_is_waited_out_without_a_list(api: Kubernetes
     pauses = Pauses()
     async with following(api, tmp_path, pauses=pauses) as follower:
         await live(api, follower)
-        api.say(faults.shapes.event("ERROR", faults.shapes.status(500, "etcdserver: leader changed")))
+        api.say(shapes.event("ERROR", shapes.status(500, "etcdserver: leader changed")))
         await follower.until(lambda: pauses.taken == [1.0])
         fill(api, ["two"])
         await follower.sees("one", "two")
@@ -217,7 +218,7 @@ async def test_an_error_that_passes_is_waited_out_without_a_list(api: Kubernetes
 async def test_an_error_that_nobody_knows_leads_to_a_list(api: KubernetesApi, tmp_path: Path) -> None:
     async with following(api, tmp_path, pauses=Pauses()) as follower:
         await live(api, follower)
-        api.say(faults.shapes.event("ERROR", faults.shapes.status(400, "what?")))
+        api.say(shapes.event("ERROR", shapes.status(400, "what?")))
         await follower.until(lambda: follower.stale == 1)
 
 
@@ -379,6 +380,51 @@ async def test_a_watch_that_has_fallen_silent_ends_when_its_time_is_over(api: Ku
         fill(api, ["two"])
         await follower.sees("one", "two")
     assert follower.stale == 0
+
+
+async def test_after_a_server_that_went_silent_everything_is_seen_again(api: KubernetesApi, tmp_path: Path) -> None:
+    fill(api, ["one"])
+    limits = Limits(watch=1.0, grace=0.2, timeout=0.3)
+    async with following(api, tmp_path, pauses=Pauses(), limits=limits) as follower:
+        await live(api, follower)
+        api.half_open()
+        api.delete(PLACE, "one")
+        with pytest.raises(Failure) as caught:
+            await follower.cluster.list()
+        assert caught.value.reason is Reason.TIMEOUT
+        api.heal()
+        fill(api, ["two"])
+        await follower.sees("two")
+
+
+async def test_after_a_restart_of_the_server_everything_is_seen_again(api: KubernetesApi, tmp_path: Path) -> None:
+    fill(api, ["one"])
+    pauses = Pauses()
+    async with following(api, tmp_path, pauses=pauses) as follower:
+        await live(api, follower)
+        api.stop()
+        await follower.until(lambda: len(pauses.taken) >= 2)
+        api.start()
+        api.delete(PLACE, "one")
+        fill(api, ["two"])
+        await follower.sees("two")
+        assert follower.stale == 0
+
+
+async def test_after_a_restart_that_forgot_all_versions_everything_is_seen_again(
+    api: KubernetesApi, tmp_path: Path
+) -> None:
+    fill(api, ["one"])
+    async with following(api, tmp_path, pauses=Pauses()) as follower:
+        await live(api, follower)
+        api.stop()
+        api.delete(PLACE, "one")
+        fill(api, ["two"])
+        api.forget_history()
+        api.start()
+        await follower.sees("two")
+        assert follower.stale >= 1
+        await live(api, follower)
 
 
 async def test_a_watch_that_is_cancelled_ends_at_once(api: KubernetesApi, tmp_path: Path) -> None:

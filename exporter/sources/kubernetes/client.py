@@ -232,8 +232,8 @@ def _from_service_account(configuration: Configuration) -> str:
     def read_again(configuration: Configuration) -> None:
         configuration.api_key["BearerToken"] = f"Bearer {token.read_text().strip()}"
 
-    # Before each request: it is replaced while it is still good.
-    configuration.refresh_api_key_hook = read_again
+    # Called before each request: the token is replaced while it is still good.
+    configuration.refresh_api_key_hook = read_again  # type: ignore[assignment]  # typed as the None it begins with
     return ""
 
 
