@@ -73,7 +73,7 @@ class Daemon:
         # One thread: whoever sends wrong passwords gets one core of the machine at most.
         self._logins = DaemonPool("logins", 1)
         # Apart from the configuration's: targets may stand on a file system that hangs.
-        self._places = DaemonPool("places", 2)
+        self._places = DaemonPool("places", 8)
         pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places)
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(

@@ -14,7 +14,7 @@ from exporter.config.schema import AlertmanagerSource, Config, Kubernetes
 from exporter.config.target_file import document_values, load_targets
 from exporter.model.collector import Clock, Offload
 from exporter.model.problem import Problem
-from exporter.sources.alertmanager import OPERATORS_KEY, AlertmanagerFile, AlertmanagerSecret
+from exporter.sources.alertmanager import OPERATORS_KEY, AlertmanagerFile, AlertmanagerSecret, fault_of
 from exporter.sources.origins import Origin, Static
 from exporter.sources.target_files import TargetFiles
 
@@ -90,3 +90,6 @@ def problems_in_files(config: Config, environ: Mapping[str, str]) -> Iterator[Pr
             yield from error.problems
         else:
             yield from (problem for _, problems in sorted(file.problems.items()) for problem in problems)
+    for place in config.targets.alertmanager:
+        if place.file is not None and (fault := fault_of(Path(place.file))):
+            yield Problem(fault, file=place.file)

@@ -58,13 +58,12 @@ def layout(data: Mapping[str, str]) -> Layout | None:
 
 def draft(found: Layout, data: Mapping[str, str], labels: Mapping[str, str], name: str, parse: Parse | None) -> Draft:
     """The values of the document that a Secret of this layout and name describes."""
-    match found:
-        case Layout.CONFIG | Layout.TARGET_JSON:
-            result = _from_document(document(decoded(data[found.value]), parse))
-        case Layout.FIELDS:
-            result = _from_fields(_Texts(data), name)
-        case Layout.HELM:
-            result = _from_helm(_Texts(data), labels)
+    if found is Layout.HELM:
+        result = _from_helm(_Texts(data), labels)
+    elif found is Layout.FIELDS:
+        result = _from_fields(_Texts(data), name)
+    else:
+        result = _from_document(document(decoded(data[found]), parse))
     _judge_enabled(result)
     return result
 

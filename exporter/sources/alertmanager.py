@@ -15,6 +15,7 @@ from exporter.model.errors import Failure
 from exporter.model.reason import Reason
 from exporter.publishing.listing import Listing
 from exporter.publishing.receivers import read_receivers
+from exporter.sources.reading import Reader
 
 KIND = "alertmanager"
 OPERATORS_KEY = "alertmanager.yaml.gz"  # what the operator writes
@@ -35,30 +36,18 @@ class AlertmanagerFile:
         self.name = f"{KIND} {path}"
         self.watched: Collection[Path] = (path,)
         self._path = path
-        self._offload = offload
+        self._reader = Reader(offload)
 
     async def list(self) -> Listing:
         """Reads the file, on a thread: a file system may hang."""
         named: dict[Path, None] = {}
-        listing = await self._offload(lambda: self._read(named))
+        listing = await self._reader(lambda: _in_file(self._path, named))
         self.watched = (self._path, *named)
         return listing
 
-    def _read(self, named: dict[Path, None]) -> Listing:
-        try:
-            content = read_bytes(self._path, LARGEST)
-        except Unreadable as error:
-            raise Failure(Reason.CONFIG, f"cannot read {self._path}: {error}") from None
-
-        def contents(name: str) -> str:
-            path = self._path.parent / name
-            named[path] = None
-            try:
-                return decode(read_bytes(path, _LARGEST_CONTENT))
-            except Unreadable as error:
-                raise Failure(Reason.CONFIG, str(error)) from None
-
-        return _listing(content, str(self._path), contents)
+    async def close(self) -> None:
+        """Waits for nothing any more."""
+        self._reader.close()
 
 
 class AlertmanagerSecret:
@@ -78,6 +67,33 @@ class AlertmanagerSecret:
         """Reads the Secret anew."""
         content = await self._fetch()
         return await self._offload(lambda: _listing(content, self._place, _elsewhere))
+
+
+def fault_of(path: Path) -> str:
+    """Why nothing can be made of a file; empty if something can."""
+    try:
+        _in_file(path, {})
+    except Failure as failure:
+        return failure.detail
+    return ""
+
+
+def _in_file(path: Path, named: dict[Path, None]) -> Listing:
+    """The receivers in a file; the files that it names are added to `named`."""
+    try:
+        content = read_bytes(path, LARGEST)
+    except Unreadable as error:
+        raise Failure(Reason.CONFIG, f"cannot read {path}: {error}") from None
+
+    def contents(name: str) -> str:
+        file = path.parent / name
+        named[file] = None
+        try:
+            return decode(read_bytes(file, _LARGEST_CONTENT))
+        except Unreadable as error:
+            raise Failure(Reason.CONFIG, str(error)) from None
+
+    return _listing(content, str(path), contents)
 
 
 def _elsewhere(name: str) -> str:

@@ -137,12 +137,16 @@ class Lister:
     def _changed(self, listing: Listing) -> None:
         self._desk.heard(self._desk.findings.watched(self.origin.name, listing, self._desk.now()))
 
-    async def close(self) -> None:
-        """Ends what is under way."""
+    def cancel(self) -> list[asyncio.Task[None]]:
+        """Ends what is under way; from now on nothing is told."""
         tasks = [task for task in (self.task, self._watch) if task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
+
+    async def close(self) -> None:
+        """Ends what is under way, and lets go of the origin."""
+        await asyncio.gather(*self.cancel(), return_exceptions=True)
         close = getattr(self.origin, "close", None)
         if close is not None:
             await close()

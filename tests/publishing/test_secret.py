@@ -14,7 +14,6 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.documents import read_document
 from exporter.model.reason import Flaw
 from exporter.model.secret import Secret
 from exporter.model.target import Target
@@ -30,6 +29,14 @@ SAMPLES = Path(__file__).parents[2] / "deploy" / "targets"
 POLICY = AddressPolicy()
 FIELDS = {"type": "webhook", "url": "https://hooks.example.org/x"}
 HELM = {"target-name": "ops", "webhook-url": "https://hooks.example.org/x"}
+
+
+def read_yaml(text: str) -> object:
+    """As whoever wires the sources does it, if less strictly."""
+    try:
+        return yaml.safe_load(text)
+    except (yaml.YAMLError, ValueError, ArithmeticError):
+        raise ValueError("line 1, column 1: not YAML; " * 100) from None
 
 
 def read(
@@ -90,7 +97,7 @@ def test_w_d1_the_samples_of_a_layout_are_targets_of_all_types(file: str, expect
 
 
 def test_all_samples_can_be_applied_to_one_cluster() -> None:
-    secrets = [sample for file in SAMPLES.iterdir() for sample in samples(file.name)]
+    secrets = [sample for file in SAMPLES.glob("*.yaml") for sample in samples(file.name)]
     assert {secret["kind"] for secret in secrets} == {"Secret"}
     assert len({secret["metadata"]["name"] for secret in secrets}) == len(secrets) == 16
     names = [
@@ -107,6 +114,13 @@ def test_a_document_may_be_base64_once_more_and_wrapped_like_a_mail() -> None:
     text = b64encode(json.dumps(GOOD).encode()).decode()
     wrapped = "".join(f"{text[i : i + 76]}\n" for i in range(0, len(text), 76))
     assert target({"config": text}) == target({"config": wrapped}) == target(config())
+    padded = b64encode(f"\n {json.dumps(GOOD | {'url': 5})}".encode())
+    assert invalid({"config": padded}, read_yaml).detail == "layout config: url: expected a string"
+    half = b64encode(f"\n {json.dumps(GOOD)[:-9]}".encode())
+    assert invalid({"config": half}, read_yaml).detail.startswith("layout config: not JSON: ")
+    assert isinstance(
+        read({"config": b64encode(b"name: ops\ntype: slack\nurl: https://h/\n")}, parse=read_yaml), Target
+    )
 
 
 def test_a_byte_order_mark_is_no_part_of_a_document() -> None:
@@ -115,13 +129,14 @@ def test_a_byte_order_mark_is_no_part_of_a_document() -> None:
 
 def test_what_is_not_json_is_read_by_whoever_can() -> None:
     written = {"config": "# ours\nname: ops\ntype: slack\nurl: https://h/x\nenabled: false\n"}
-    found = read(written, parse=read_document)
+    found = read(written, parse=read_yaml)
     assert isinstance(found, Target)
     assert (found.name, found.type, found.enabled) == ("ops", "slack", False)
     assert invalid(written).detail == "layout config: not JSON: line 1, column 1"
-    broken = invalid({"config": f"name: '{CANARY}\n"}, read_document)
-    assert (broken.flaw, broken.detail[:26]) == (Flaw.SYNTAX, "layout config: YAML, line ")
-    assert invalid({"config": f"- {CANARY}\n"}, read_document).flaw == Flaw.SYNTAX
+    broken = invalid({"config": f"name: '{CANARY}\n"}, read_yaml)
+    assert (broken.flaw, broken.detail[:41]) == (Flaw.SYNTAX, "layout config: line 1, column 1: not YAML")
+    assert len(broken.detail) < 300
+    assert invalid({"config": f"- {CANARY}\n"}, read_yaml).flaw == Flaw.SYNTAX
 
 
 def test_a_secret_names_no_file_of_the_daemon() -> None:
@@ -399,7 +414,7 @@ JSON = st.recursive(
     st.dictionaries(KEYS, st.binary() | JSON.map(lambda value: json.dumps(value).encode()) | st.text().map(str.encode))
 )
 def test_no_secret_raises(data: dict[str, bytes]) -> None:
-    for parse in (None, read_document):
+    for parse in (None, read_yaml):
         assert isinstance(read(data, parse=parse), Target | Invalid)
 
 
@@ -415,6 +430,6 @@ def test_no_data_that_is_not_base64_raises(data: dict[str, str]) -> None:
 def test_no_report_holds_a_value(data: dict[str, str], document: dict[str, Any]) -> None:
     marked = json.dumps({key: {CANARY: value, key: CANARY} for key, value in document.items()} | {CANARY: CANARY})
     for written in (data, {"config": marked}, {"config": f"{marked}{CANARY}"}, {"config": f"{CANARY}: {marked}"}):
-        for parse in (None, read_document):
+        for parse in (None, read_yaml):
             found = read(written, parse=parse)
             assert CANARY not in (found.detail if isinstance(found, Invalid) else repr(found))
