@@ -17,8 +17,10 @@ from typing import Any
 import pytest
 from kubernetes.aio.client import ApiClient, Configuration, CoreV1Api, V1Secret
 from kubernetes.aio.config import load_kube_config
+from kubernetes.aio.config.incluster_config import InClusterConfigLoader
 from kubernetes.aio.watch import Watch
 
+from tests.fakes.authority import Authority
 from tests.fakes.kubernetes import faults
 from tests.fakes.kubernetes.api import KubernetesApi
 from tests.fakes.kubernetes.kubeconfig import Entry
@@ -171,6 +173,19 @@ class TestKubectl:
             with pytest.raises(AssertionError, match=r"logged in|Unauthorized"):
                 kubectl.run("get", "secrets")
 
+    def test_trusts_another_authority_only_where_it_is_told_to(self, tmp_path: Path) -> None:
+        authority = Authority(tmp_path)
+        with KubernetesApi(tls=True) as api:
+            api.present(authority.issue("another"))
+            api.stop()
+            api.start()
+            kubeconfig = tmp_path / "kubeconfig"
+            kubectl = Kubectl(api.entry().with_token(kubeconfig, TOKEN), tmp_path)
+            with pytest.raises(AssertionError, match="signed by unknown authority"):
+                kubectl.run("get", "namespaces")
+            api.entry(authority=authority.file).with_token(kubeconfig, TOKEN)
+            assert kubectl.run("get", "namespaces", "-o", "name") == "namespace/default\n"
+
     def test_stands_for_a_real_cluster_in_tests(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         with KubernetesApi(tls=True, token=TOKEN) as api:
             monkeypatch.setenv("KUBECONFIG_TEST", str(api.kubeconfig(tmp_path / "kubeconfig")))
@@ -210,6 +225,18 @@ async def test_the_official_client_lists_and_watches(place: Place) -> None:
             if len(seen) == 2:
                 break
     assert seen == [("ADDED", "second"), ("DELETED", "first")]
+
+
+async def test_the_official_client_gets_in_as_a_pod(tmp_path: Path) -> None:
+    with KubernetesApi(tls=True, token=TOKEN) as api:
+        api.put("alerts", "first", {})
+        environment = api.entry("alerts").service_account(tmp_path, TOKEN)
+        configuration = Configuration()
+        files = {"token_filename": tmp_path / "token", "cert_filename": tmp_path / "ca.crt"}
+        InClusterConfigLoader(**files, environ=environment).load_and_set(configuration)
+        async with ApiClient(configuration) as client:
+            listed = await CoreV1Api(client).list_namespaced_secret((tmp_path / "namespace").read_text())
+        assert [name_of(item) for item in listed.items] == ["first"]
 
 
 class TestLists:
@@ -259,7 +286,7 @@ class TestLists:
         api.put("default", "a", {"x": "y"}, {"l": "1"})
         assert api.version == version
 
-    def test_fields_select(self, api: KubernetesApi) -> None:
+    def test_fields_can_select_too(self, api: KubernetesApi) -> None:
         api.put("default", "a", {})
         api.put("other", "a", {})
         api.put("other", "b", {})
@@ -320,6 +347,8 @@ class TestWatches:
         then = api.version
         api.forget_history()
         assert get(api, watch=1, resourceVersion=then)["code"] == 410
+        api.expire_in_stream()
+        assert watched(api, resourceVersion=then) == [("ERROR", "Expired")]
 
     def test_live_watches_can_be_told_anything(self, api: KubernetesApi) -> None:
         address = f"{api.url}{LISTED}?watch=1&allowWatchBookmarks=1"

@@ -164,6 +164,10 @@ class KubernetesApi:
         """Every version given out so far is too old now, for a watch or a continue token; live watches go on."""
         self._background.run(self._forget())
 
+    def expire_in_stream(self, on: bool = True) -> None:
+        """A watch from a version too old is told so in the stream, not by its status; real servers do either."""
+        self._server.expires_in_stream = on
+
     def expire_watches(self) -> None:
         """Live watches are told in the stream that their version is too old, and end."""
         self.say(GONE, Turn.ENDS)
