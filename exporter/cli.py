@@ -260,8 +260,10 @@ def _demo(options: argparse.Namespace) -> int:
     async def show() -> bool:
         demo = await start()
         daemon = Daemon(replace(_flags(options), config_text=demo.config_text), os.environ)
-        await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
-        await demo.stop()
+        try:
+            await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
+        finally:
+            await demo.stop()
         return daemon.failed
 
     return FAILED if run_loop(show) else FINE

@@ -73,7 +73,7 @@ class Daemon:
         # One thread: whoever sends wrong passwords gets one core of the machine at most.
         self._logins = DaemonPool("logins", 1)
         # Apart from the configuration's: targets may stand on a file system that hangs.
-        self._places = DaemonPool("places", 2)
+        self._places = DaemonPool("places", 8)
         pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places)
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
@@ -90,7 +90,7 @@ class Daemon:
         ).labels()
         self._targets = TargetDirectory()
         self._findings = Findings(self._targets)
-        self._origins = Origins(environ, self._places)
+        self._origins = Origins(environ, self._places, self._clock)
         self._discovery = Discovery(self._findings, self._clock, self._places, self.engine.request)
         self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
         # Noted before it is read: a change in between would otherwise never be seen.
@@ -304,7 +304,8 @@ class Daemon:
         """Probes one target now; the snapshot that tells of it comes at once."""
         running = {entry.collector.name: entry.collector for entry in self._assembly.plan.entries}
         health = running.get("health")
-        checked = await health.check(name) if isinstance(health, Health) else None
+        known = self._targets.get(name) is not None
+        checked = await health.check(name) if known and isinstance(health, Health) else None
         if checked is not None:
             self.engine.request(["health"])
         return checked

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from math import isnan
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from exporter.collectors.parts import Parts
 from exporter.config.schema import CollectorOptions, Section
@@ -20,11 +21,15 @@ from exporter.model.errors import Failure, NoData
 from exporter.model.metric import Family, Key, Result, Samples, Value
 from exporter.model.reason import Reason
 from exporter.model.target import Target
-from exporter.publishing.document import TYPES, TargetType
+from exporter.publishing.document import TYPES
 from exporter.publishing.health import HealthDetail, HealthRules, Moment, Observation, TargetHealth, TargetState
+from exporter.publishing.integrations import ENDPOINTS
 from exporter.publishing.slots import Slots
 from exporter.publishing.verdict import Finding, ProbePolicy, Verdict, judge
 from exporter.sources.tls import TlsOptions
+
+# Those of documents, and those of Alertmanager's integrations.
+KNOWN_TYPES = tuple(dict.fromkeys((*TYPES, *sorted(ENDPOINTS))))
 
 
 class Tls(Section):
@@ -56,6 +61,16 @@ class Probe(Section):
     send_headers: bool = False
 
 
+def _known_type(kind: str) -> str:
+    if kind not in KNOWN_TYPES:
+        close = get_close_matches(kind[:64], KNOWN_TYPES, n=1)
+        raise ValueError("no such type of target" + (f"; did you mean '{close[0]}'?" if close else ""))
+    return kind
+
+
+KnownType = Annotated[str, AfterValidator(_known_type)]
+
+
 class Options(CollectorOptions):
     """What may be set under `collectors.health`; `interval` counts per target."""
 
@@ -67,9 +82,9 @@ class Options(CollectorOptions):
     degraded_latency: Duration = 1.0
     window: Duration = 3600.0
     tls: Tls = Tls()
-    probe: dict[TargetType, Probe] = Field(default_factory=dict)
+    probe: dict[KnownType, Probe] = Field(default_factory=dict)
 
-    def policy(self, kind: TargetType) -> ProbePolicy:
+    def policy(self, kind: str) -> ProbePolicy:
         """How targets of one type are asked."""
         chosen = self.probe.get(kind, Probe())
         return ProbePolicy.of(kind, chosen.method, chosen.reachable, chosen.send_headers)
@@ -179,7 +194,7 @@ class Health:
         self._parts = parts
         self._slots = Slots(options.interval or parts.tick, parts.tick)
         self._rules = HealthRules(self._slots.period, options.unhealthy_after, options.window)
-        self._policies: dict[str, ProbePolicy] = {kind: options.policy(kind) for kind in TYPES}
+        self._policies: dict[str, ProbePolicy] = {kind: options.policy(kind) for kind in KNOWN_TYPES}
         self._meters = _Meters(parts.prefix)
         self.families = self._meters.families
         self._followed: Mapping[str, Target] | None = None
@@ -295,7 +310,7 @@ class Health:
 
     async def _probe(self, target: Target, timeout: float) -> Observation:
         clock = self._parts.clock
-        policy = self._policies[target.type]
+        policy = self._policies.get(target.type) or self._options.policy(target.type)
         begin = clock.monotonic()
         try:
             answer = await self._parts.prober.probe(target, policy.method, policy.send_headers, timeout)

@@ -1,74 +1,77 @@
-"""YAML that was written for another program: read as that program means it, within our bounds.
-
-Nothing is expanded, because its writer may not see the daemon's environment; words and numbers that YAML 1.1 gives a
-second meaning stay text, because where they stand only the other program knows what they are.
-"""
+"""YAML files of other programs: read within our limits, and understood as their authors' parsers do."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
 from typing import Any
 
 from exporter.config.nodes import Malformed, Node, read
+from exporter.config.problems import ConfigError
+from exporter.model.problem import Problem
 
-_WORDS = {"": None, "~": None, "null": None, "Null": None, "NULL": None} | {
-    "true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False
-}  # fmt: skip
-_WHOLE_NUMBER = re.compile(r"[-+]?(0|[1-9][0-9]{0,17})")
-_MERGE = "merge"
+_WORDS = {
+    **dict.fromkeys(("true", "yes", "on", "y"), True),
+    **dict.fromkeys(("false", "no", "off", "n"), False),
+}
+# What merge keys may copy: a few lines could otherwise stand for a billion values.
+MOST_MERGED = 10_000
 
-Pairs = list[tuple[Node, Node]]
 
-
-def read_foreign(text: str) -> Any:
-    """The plain values of the only document in the text; a ValueError says what is wrong and quotes nothing."""
+def foreign_values(text: str, name: str) -> Any:
+    """The plain values of a document, merge keys applied; raises ConfigError if it is not YAML."""
     try:
         root = read(text)
-        return None if root is None else _value(root)
+        return _Reading().value(root) if root is not None else None
     except Malformed as error:
-        raise ValueError(f"not YAML: line {error.line}, column {error.column}: {error.message}") from None
+        raise ConfigError([Problem(error.message, "", name, error.line, error.column)]) from None
 
 
-def _value(node: Node) -> Any:
-    if isinstance(node.value, str):
-        return node.value if node.quoted else _plain(node.value)
-    if node.tag == "seq":
-        return [_value(item) for item in _nodes(node)]
-    if node.tag != "map":
-        raise Malformed("tags (!…) are not supported", node.line, node.column)
-    values: dict[str, Any] = {}
-    merged: dict[str, Any] = {}
-    for key, child in _pairs(node):
-        if key.tag == _MERGE:
-            for source in _merged(child):
-                merged = _value(source) | merged
-        elif not isinstance(key.value, str):
-            raise Malformed("a key must be text", key.line, key.column)
-        elif key.value in values:
-            raise Malformed("a key is given twice", key.line, key.column)
-        else:
-            values[key.value] = _value(child)
-    return merged | values
+class _Reading:
+    def __init__(self) -> None:
+        self._merged = 0
+
+    def value(self, node: Node) -> Any:
+        if isinstance(node.value, str):
+            return _scalar(node.value, node)
+        if node.value and isinstance(node.value[0], Node):
+            return [self.value(item) for item in node.value if isinstance(item, Node)]
+        pairs = [pair for pair in node.value if isinstance(pair, tuple)]
+        if not pairs:
+            return [] if node.tag == "seq" else {}
+        return self._mapping(pairs)
+
+    def _mapping(self, pairs: list[tuple[Node, Node]]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        inherited: dict[str, Any] = {}
+        for key, node in pairs:
+            if key.tag == "merge" and key.value == "<<":
+                self._merge(inherited, self.value(node), node)
+            elif isinstance(key.value, str):
+                values[key.value] = self.value(node)
+        return inherited | values
+
+    def _merge(self, inherited: dict[str, Any], values: Any, node: Node) -> None:
+        """Of several mappings the first that has a key decides."""
+        for one in values if isinstance(values, list) else [values]:
+            if isinstance(one, dict):
+                self._merged += len(one)
+                if self._merged > MOST_MERGED:
+                    raise Malformed("merge keys expand to too many values", node.line, node.column)
+                for key, value in one.items():
+                    inherited.setdefault(key, value)
 
 
-def _plain(text: str) -> Any:
-    if text in _WORDS:
-        return _WORDS[text]
-    return int(text) if _WHOLE_NUMBER.fullmatch(text) else text
-
-
-def _merged(node: Node) -> Iterator[Node]:
-    """The mappings that `<<` takes keys from; the first that has a key gives it."""
-    for source in _nodes(node) if node.tag == "seq" else [node]:
-        if source.tag != "map":
-            raise Malformed("<< takes a mapping or a list of them", source.line, source.column)
-        yield source
-
-
-def _nodes(node: Node) -> list[Node]:
-    return node.value  # type: ignore[return-value]  # what the parser gave the tag seq is a list of nodes
-
-
-def _pairs(node: Node) -> Pairs:
-    return node.value  # type: ignore[return-value]  # likewise
+def _scalar(text: str, node: Node) -> Any:
+    """Numbers and booleans where no quotes say otherwise; whatever else is text, such as dates."""
+    try:
+        match node.tag:
+            case "null":
+                return None
+            case "bool":
+                return _WORDS[text.lower()]
+            case "int":
+                return int(text.replace("_", ""), 0)
+            case "float":
+                return float(text.replace("_", ""))
+    except (KeyError, ValueError):
+        pass
+    return text

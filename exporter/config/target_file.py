@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from exporter.config.environment import Expansion
+from exporter.config.environment import AsWritten, Expansion
 from exporter.config.files import Unreadable, decode, read_bytes
 from exporter.config.loader import LARGEST_FILE
 from exporter.config.messages import explain
@@ -69,6 +69,19 @@ def load_targets(path: Path, environ: Mapping[str, str]) -> TargetFile:
         parsed - begin,
         perf_counter() - parsed,
     )
+
+
+def document_values(text: str) -> object:
+    """The values of a document that is no file of ours: as strict, and without variables; ValueError says why not."""
+    report = Report("")
+    try:
+        root = read(text)
+    except Malformed as error:
+        raise ValueError(f"line {error.line}, column {error.column}: {error.message}") from None
+    values = Reading(report, AsWritten()).root(root) if root is not None else None
+    if problems := report.problems():
+        raise ValueError("; ".join(f"line {one.line}, column {one.column}: {one.message}" for one in problems))
+    return values
 
 
 def _root(path: Path) -> Node | None:

@@ -78,6 +78,10 @@ class Findings:
         self.tally.listed(listing, seconds)
         return self._take(name, listing, at)
 
+    def incomplete(self, name: str, listing: Listing) -> bool:
+        """Part of one origin was listed: that counts, but something may have escaped; tells as above."""
+        return self._take(name, listing, None)
+
     def watched(self, name: str, listing: Listing, at: Moment) -> bool:
         """The watch of one origin tells how it stands now; tells whether the targets changed."""
         source = self._sources.get(name)
@@ -91,12 +95,14 @@ class Findings:
         if name in self._sources:
             self._sources[name].failure = failure
 
-    def _take(self, name: str, listing: Listing, at: Moment) -> bool:
+    def _take(self, name: str, listing: Listing, at: Moment | None) -> bool:
         source = self._sources.get(name)
         if source is None:  # a reload has removed it meanwhile
             return False
         same = source.listing == listing
-        source.listing, source.last_success, source.failure = listing, at.wall, None
+        source.listing = listing
+        if at is not None:
+            source.last_success, source.failure = at.wall, None
         return not same and self._merge()
 
     def _merge(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -11,6 +10,7 @@ from typing import Any
 
 from exporter.publishing.complaints import Flawed
 from exporter.publishing.document import TYPES
+from exporter.publishing.headers import line_of, read_headers
 from exporter.publishing.payload import Parse, decoded, document
 
 
@@ -36,9 +36,6 @@ ENABLED = MappingProxyType(
     {"true": True, "yes": True, "on": True, "1": True, "false": False, "no": False, "off": False, "0": False}
 )
 
-_HEADER = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"
-_LINE = re.compile(rf"\s*(?P<quote>[\"']?)({_HEADER})(?P=quote)\s*(?P<sign>[:=])\s*(?P<value>.*)", re.DOTALL)
-_NEXT_PAIR = re.compile(rf",(?=\s*{_HEADER}\s*=)")
 _DOCUMENT_KEYS = ("name", "type", "url", "format", "enabled", "headers", "filter_config")
 
 
@@ -61,13 +58,12 @@ def layout(data: Mapping[str, str]) -> Layout | None:
 
 def draft(found: Layout, data: Mapping[str, str], labels: Mapping[str, str], name: str, parse: Parse | None) -> Draft:
     """The values of the document that a Secret of this layout and name describes."""
-    match found:
-        case Layout.CONFIG | Layout.TARGET_JSON:
-            result = _from_document(document(decoded(data[found.value]), parse))
-        case Layout.FIELDS:
-            result = _from_fields(_Texts(data), name)
-        case Layout.HELM:
-            result = _from_helm(_Texts(data), labels)
+    if found is Layout.HELM:
+        result = _from_helm(_Texts(data), labels)
+    elif found is Layout.FIELDS:
+        result = _from_fields(_Texts(data), name)
+    else:
+        result = _from_document(document(decoded(data[found]), parse))
     _judge_enabled(result)
     return result
 
@@ -117,8 +113,9 @@ def _from_fields(texts: _Texts, secret_name: str) -> Draft:
     values = {key: texts.get(key) for key in ("name", "type", "url", "format", "enabled")}
     result = Draft({key: text for key, text in values.items() if text is not None})
     result.values.setdefault("name", secret_name)
-    lines = (texts.get("headers") or "").splitlines()
-    _add_headers(result, _written_headers(lines, result), _credentials(texts))
+    written, complaints = read_headers(texts.get("headers") or "")
+    result.complaints.extend(complaints)
+    _add_headers(result, written, _credentials(texts))
     return result
 
 
@@ -138,27 +135,10 @@ def _from_helm(texts: _Texts, labels: Mapping[str, str]) -> Draft:
     return result
 
 
-def _written_headers(lines: Iterable[str], result: Draft) -> Iterator[tuple[str, str]]:
-    """Headers as `k=v,k=v`, or as lines of `k: v`."""
-    for line in filter(str.strip, lines):
-        found = _LINE.match(line)
-        pairs = _NEXT_PAIR.split(line) if found and found["sign"] == "=" else [line]
-        for pair in pairs:
-            if found := _LINE.match(pair):
-                yield found[2], _unquoted(found["value"].strip())
-            else:
-                result.complaints.append("headers: expected name=value, or lines of name: value")
-
-
-def _unquoted(text: str) -> str:
-    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-
-
 def _helm_headers(texts: _Texts) -> Iterator[tuple[str, str]]:
     yield from texts.beginning_with("header-")
     if text := texts.get("auth_header"):
-        found = _LINE.match(text)
-        yield (found[2], found["value"]) if found and found["sign"] == ":" else ("Authorization", text)
+        yield line_of(text) or ("Authorization", text)
 
 
 def _credentials(texts: _Texts) -> Iterator[tuple[str, str]]:

@@ -7,6 +7,7 @@ import math
 import re
 from base64 import b64decode
 from collections.abc import Callable, Mapping
+from textwrap import shorten
 from typing import Any
 
 from exporter.model.reason import Flaw
@@ -14,6 +15,7 @@ from exporter.publishing.complaints import Flawed
 
 LARGEST = 128 << 10
 DEEPEST = 50
+_LONGEST_DETAIL = 200  # a text of nothing but mistakes has thousands
 
 # Reads what is not JSON; says what is wrong by a ValueError whose text quotes nothing.
 Parse = Callable[[str], object]
@@ -50,7 +52,7 @@ def document(text: str, parse: Parse | None = None) -> Mapping[str, Any]:
     if not text:
         raise Flawed(Flaw.MISSING, "empty")
     if len(text) >= _SHORTEST_BASE64 and _BASE64.fullmatch(text):
-        text = _text(text, "neither an object nor base64 of one")
+        text = _text(text, "neither an object nor base64 of one").strip()
     values = _json(text) if parse is None or text.startswith(("{", "[")) else _parsed(text, parse)
     if not isinstance(values, dict):
         raise Flawed(Flaw.SYNTAX, "expected one object with keys and values")
@@ -74,7 +76,7 @@ def _parsed(text: str, parse: Parse) -> object:
     try:
         return parse(text)
     except ValueError as error:
-        raise Flawed(Flaw.SYNTAX, str(error)) from None
+        raise Flawed(Flaw.SYNTAX, shorten(str(error), _LONGEST_DETAIL, placeholder=" …")) from None
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -73,6 +73,7 @@ class Discovery:
     def _let_go(self, lister: Lister) -> None:
         if lister.idle:
             return
+        lister.cancel()
         task = asyncio.get_running_loop().create_task(lister.close())
         self._left.add(task)
         task.add_done_callback(self._left.discard)

@@ -15,7 +15,7 @@ from exporter.publishing.findings import Findings
 from exporter.publishing.health import Moment
 from exporter.publishing.listing import Listing
 from exporter.publishing.refresh import RefreshRules
-from exporter.sources.origins import Origin, Watched
+from exporter.sources.origins import Incomplete, Origin, Watched
 
 _log = logging.getLogger(__name__)
 
@@ -90,8 +90,13 @@ class Lister:
                 if self.origin.watched:
                     await self._desk.prepare()
                 listing = await self.origin.list()
-            self._take(listing, self._desk.clock.monotonic() - begin)
+            self._tell(None)
+            seconds = self._desk.clock.monotonic() - begin
+            self._take(self._desk.findings.took(self.origin.name, listing, self._desk.now(), seconds))
             return None
+        except Incomplete as caught:
+            failure = Failure(caught.reason, caught.detail)
+            self._take(self._desk.findings.incomplete(self.origin.name, caught.listing))
         except Failure as caught:
             failure = Failure(caught.reason, caught.detail)
         except TimeoutError:
@@ -102,9 +107,8 @@ class Lister:
         self._desk.findings.failed(self.origin.name, failure)
         return failure
 
-    def _take(self, listing: Listing, seconds: float) -> None:
-        self._tell(None)
-        self._desk.heard(self._desk.findings.took(self.origin.name, listing, self._desk.now(), seconds))
+    def _take(self, changed: bool) -> None:
+        self._desk.heard(changed)
         self._follow()
 
     def _tell(self, failure: Failure | None) -> None:
@@ -133,12 +137,16 @@ class Lister:
     def _changed(self, listing: Listing) -> None:
         self._desk.heard(self._desk.findings.watched(self.origin.name, listing, self._desk.now()))
 
-    async def close(self) -> None:
-        """Ends what is under way."""
+    def cancel(self) -> list[asyncio.Task[None]]:
+        """Ends what is under way; from now on nothing is told."""
         tasks = [task for task in (self.task, self._watch) if task is not None]
         for task in tasks:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        return tasks
+
+    async def close(self) -> None:
+        """Ends what is under way, and lets go of the origin."""
+        await asyncio.gather(*self.cancel(), return_exceptions=True)
         close = getattr(self.origin, "close", None)
         if close is not None:
             await close()

@@ -6,6 +6,8 @@ from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
+from exporter.model.errors import Failure
+from exporter.model.reason import Reason
 from exporter.model.target import Target
 from exporter.publishing.listing import Listing
 
@@ -33,6 +35,14 @@ class Watched(Protocol):
     """
 
     async def watch(self, changed: Callable[[Listing], None], stale: Callable[[], None]) -> None: ...
+
+
+class Incomplete(Failure):
+    """Part of an origin could not be listed; the listing holds what else there is."""
+
+    def __init__(self, reason: Reason, detail: str, listing: Listing) -> None:
+        super().__init__(reason, detail)
+        self.listing = listing
 
 
 class Static:

@@ -13,6 +13,7 @@ from exporter.model.problem import Problem
 from exporter.model.reason import Flaw
 from exporter.model.target import Target
 from exporter.publishing.listing import Invalid, Listing
+from exporter.sources.reading import Reader
 
 KIND = "file"
 
@@ -25,18 +26,22 @@ class TargetFiles:
     def __init__(self, paths: Iterable[Path], environ: Mapping[str, str], offload: Offload) -> None:
         self._paths = tuple(paths)
         self._environ = environ
-        self._offload = offload
+        self._read = Reader(offload)
         self._last: Mapping[Path, tuple[Target, ...]] = {}
         self.watched: Collection[Path] = self._paths
 
     async def list(self) -> Listing:
         """Reads all files, on a thread: a file system may hang."""
         last = self._last
-        reading = await self._offload(lambda: _Reading(self._paths, self._environ, last))
+        reading = await self._read(lambda: _Reading(self._paths, self._environ, last))
         # Taken over here and not on the thread: one that nobody waits for any more may end at any time.
         self._last = reading.targets
         self.watched = (*self._paths, *reading.watched)
         return reading.listing()
+
+    async def close(self) -> None:
+        """Waits for nothing any more."""
+        self._read.close()
 
 
 class _Reading:

@@ -612,7 +612,7 @@ def test_options_that_make_no_sense_are_refused() -> None:
     bad: list[Mapping[str, Any]] = [
         {"concurrency": 0},
         {"unhealthy_after": 0},
-        {"probe": {"telegram": {}}},
+        {"probe": {"telegraph": {}}},
         {"probe": {"slack": {"method": "DELETE"}}},
         {"probe": {"slack": {"reachable": (500,)}}},
         {"tls": {"key_file": TLS / "server.pem"}},
