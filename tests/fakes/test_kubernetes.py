@@ -25,6 +25,7 @@ from tests.fakes.kubernetes import faults
 from tests.fakes.kubernetes.api import KubernetesApi
 from tests.fakes.kubernetes.kubeconfig import Entry
 from tests.fakes.kubernetes.real import Kubectl, Place, real_or_fake
+from tests.fakes.kubernetes.recording import Asked, Recording
 from tests.fakes.kubernetes.roles import all_permissions, manifests, permissions, roles
 from tests.fakes.remote import TLS
 
@@ -249,6 +250,7 @@ class TestLists:
         second = get(api, limit=3, **{"continue": first["metadata"]["continue"]})
         assert names(first) + names(second) == list("abcde")
         assert first["metadata"]["remainingItemCount"] == 3
+        assert "remainingItemCount" not in get(api, limit=2, labelSelector="!app")["metadata"]
         assert first["metadata"]["resourceVersion"] == second["metadata"]["resourceVersion"]
         assert "continue" not in second["metadata"]
 
@@ -342,6 +344,23 @@ class TestWatches:
         api.put("default", "a", {}, {"app": "x"})
         api.put("default", "b", {})
         assert watched(api, labelSelector="app=x") == [("ADDED", "a")]
+
+    def test_what_comes_to_match_is_added_and_what_ceases_to_is_deleted(self, api: KubernetesApi) -> None:
+        api.put("default", "a", {})
+        then = api.version
+        api.patch("default", "a", {"key": "value"})
+        api.patch("default", "a", labels={"app": "x"})
+        api.patch("default", "a", {"key": "other"})
+        api.patch("default", "a", labels={"app": "y"})
+        events = watched(api, resourceVersion=then, labelSelector="app=x")
+        assert events == [("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a")]
+
+    def test_what_is_deleted_has_the_version_of_its_end(self, api: KubernetesApi) -> None:
+        api.put("default", "a", {})
+        then = api.version
+        api.delete("default", "a")
+        deleted = get(api, watch=1, resourceVersion=then, timeoutSeconds=0.2)["object"]
+        assert deleted["metadata"]["resourceVersion"] == str(then + 1)
 
     def test_a_forgotten_version_is_gone(self, api: KubernetesApi) -> None:
         then = api.version
@@ -446,6 +465,12 @@ class TestRecording:
         assert api.requests.rate(started - 10.0) < 0.4
         api.requests.clear()
         assert api.requests.most(1.0) == 0
+
+    def test_the_busiest_stretch_is_found(self) -> None:
+        recording = Recording()
+        for at in (1.0, 5.0, 5.5, 5.9, 6.0, 9.0):
+            recording.add(Asked("list", "secrets", "default", "", LISTED, {}, at))
+        assert recording.most(1.0) == 3
 
     async def test_a_test_can_wait_within_its_loop(self, api: KubernetesApi) -> None:
         asking = asyncio.create_task(asyncio.to_thread(get, api))
