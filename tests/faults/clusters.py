@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
+from tests.fakes.authority import Authority
 from tests.fakes.kubernetes.api import KubernetesApi
 from tests.faults.canary import CANARIES
 from tests.faults.page import Page
@@ -44,6 +45,12 @@ class Site:
 
     def close(self) -> None:
         self.api.close()
+
+    def present(self, authority: Authority) -> None:
+        """Comes back with a certificate of this authority."""
+        self.api.stop()
+        self.api.present(authority.issue("api"))
+        self.api.start()
 
     def config(self, *, cluster: Mapping[str, object] | None = None, **refresh: Any) -> Config:
         """What a scene has, and this cluster; targets may be on this machine, as the receiver is."""

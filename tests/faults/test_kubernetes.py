@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from tests.fakes.authority import Authority
 from tests.fakes.kubernetes import faults
 from tests.fakes.kubernetes.recording import Asked
-from tests.fakes.remote import TLS
 from tests.faults.canary import CANARIES
 from tests.faults.clusters import ERRORS, PLACE, Site, probed, rotated, steady
 from tests.faults.process import until
@@ -34,9 +34,9 @@ def test_K8S1_without_an_api_server_the_daemon_starts_and_finds_the_targets_when
     daemon = scene.start(config)
     # It was down before the fault was looked at, so that what is said of the beginning is not within it.
     with scene.fault(but_for=FAILED):
-        page = site.fails("connect")
+        page = scene.cycles(2)
         assert page.own("collector_up", collector="discovery") == 0
-        assert page.own("collector_errors_total", collector="discovery", reason="connect") >= 1
+        assert page.own("collector_errors_total", collector="discovery", reason="connect") >= 2
         assert page.get("publishing_targets", type="webhook", enabled="true") is None
         assert len(daemon.log_lines("collector failed", "collector=discovery", "reason=connect")) == 1
         site.api.start()
@@ -63,6 +63,7 @@ def test_K8S1_while_the_api_server_is_down_it_is_asked_ever_more_seldom(scene: S
         assert all(after > before for before, after in pairwise(gaps)), gaps
         site.api.heal()
         site.put("two")
+        assert site.refresh() in (202, 503)
         site.shows("one", "two", within=30.0)
 
 
@@ -174,7 +175,6 @@ def test_K8S5_whatever_is_too_old_is_listed_again_and_nothing_is_lost(scene: Sce
         site.put("five")
         assert site.refresh() == 202
         whole("five", "four", "three", "two")
-    assert site.api.requests.most(5.0) <= 10
 
 
 def test_K8S5_versions_that_are_too_old_again_and_again_are_not_a_hot_loop(scene: Scene, site: Site) -> None:
@@ -185,11 +185,11 @@ def test_K8S5_versions_that_are_too_old_again_and_again_are_not_a_hot_loop(scene
         site.api.drop_watches()
         site.put("two")
         site.shows("one", "two")
-        time.sleep(6.0)
-        site.calm(began)
+        time.sleep(began + 8.0 - time.monotonic())
+        site.calm(began, 8.0)
         site.api.heal()
-        site.put("three")
-        site.shows("one", "three", "two", within=30.0)
+        assert site.refresh() == 202
+        site.api.wait(lambda: site.api.watches == 1)
 
 
 def test_K8S6_a_watch_that_ends_at_once_does_not_make_it_spin(scene: Scene, site: Site) -> None:
@@ -242,7 +242,8 @@ def test_K8S17_a_kubeconfig_of_no_use_is_told_and_read_again_when_it_is_mended(s
     good = site.kubeconfig.read_text()
     site.kubeconfig.write_text(f"users: [{{token: {CANARIES['bearer']}")
     scene.start(site.config())
-    with scene.fault():
+    # The first connection there is brings the loop's own threads, which stay.
+    with scene.fault(but_for=["X6: threads"]):
         page = site.fails("config")
         assert probed(page) == []
         source = site.source()
@@ -261,24 +262,28 @@ def test_K8S17_outside_of_a_cluster_and_without_a_kubeconfig_it_says_so(scene: S
         assert site.source()["error"] == "there is neither a service account nor a kubeconfig"
 
 
-def test_K8S17_an_authority_that_changed_is_read_again(scene: Scene, tmp_path: Path) -> None:
+def test_K8S17_an_authority_that_changed_is_read_again(scene: Scene) -> None:
+    old, new = (Authority(folder(scene, name)) for name in ("old", "new"))
     site = Site(scene, tls=True)
     authority = scene.folder / "authority.pem"
-    entry = site.api.entry(authority=authority)
-    entry.with_token(site.kubeconfig, CANARIES["bearer"])
-    right = (TLS / "ca.pem").read_text()
-    authority.write_text(right)
+    authority.write_text(old.file.read_text())
+    site.api.entry(authority=authority).with_token(site.kubeconfig, CANARIES["bearer"])
     try:
+        site.present(old)
         site.start("one")
         with scene.fault():
-            site.api.stop()
-            rotated(authority, (TLS / "selfsigned.pem").read_text())
+            site.present(new)
             site.put("two")
-            site.api.start()
             page = site.fails("tls")
-            assert site.source()["error"].startswith("certificate")
+            assert "certificate" in site.source()["error"]
             assert probed(page) == ["one"]
-            rotated(authority, right)
+            rotated(authority, new.file.read_text())
             site.shows("one", "two")
     finally:
         site.close()
+
+
+def folder(scene: Scene, name: str) -> Path:
+    made = scene.folder / name
+    made.mkdir()
+    return made

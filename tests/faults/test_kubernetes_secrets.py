@@ -36,13 +36,14 @@ def told_nothing_of(scene: Scene, secret: str) -> None:
 def test_K8S9_malformed_secrets_are_told_by_name_and_cost_the_others_nothing(scene: Scene, site: Site) -> None:
     site.put(*(f"bulk-{number:03}" for number in range(197)), enabled=False)
     site.start("one", "two")
+    broken = [each for each in BROKEN if each.name != "loopback"]  # allowed here, as the receiver is there
     bom = {"config": "\ufeff" + site.data("bom")["config"]}
     with scene.fault() as seen:
-        site.api.put_all([(PLACE, each.name, each.data, LABELS) for each in BROKEN], encoded=True)
+        site.api.put_all([(PLACE, each.name, each.data, LABELS) for each in broken], encoded=True)
         site.api.put(PLACE, "mebibyte", {"config": "x" * (1 << 20)}, LABELS)
         site.api.put(PLACE, "bom", bom, LABELS)  # what some editors write in front of a text
         page = site.shows("bom", "one", "two")
-        expected = {f"{PLACE}/{each.name}": str(each.flaw) for each in BROKEN} | {f"{PLACE}/mebibyte": "syntax"}
+        expected = {f"{PLACE}/{each.name}": str(each.flaw) for each in broken} | {f"{PLACE}/mebibyte": "syntax"}
         until(lambda: site.invalid() == expected, 5.0, "all of them are listed with their reasons")
         page = scene.cycles(1)
         assert documents(page, "invalid") == len(expected)
@@ -51,7 +52,7 @@ def test_K8S9_malformed_secrets_are_told_by_name_and_cost_the_others_nothing(sce
             assert page.value(ERRORS, error_type=flaw) >= list(expected.values()).count(flaw)
         steady(page)
         told_nothing_of(scene, CANARY)
-        site.delete("mebibyte", *(each.name for each in BROKEN))
+        site.delete("mebibyte", *(each.name for each in broken))
         until(lambda: site.invalid() == {}, 5.0, "those that are gone are forgotten")
     for place in expected:
         assert scene.daemon.log_lines("gives no target", f"document={place} ", start=seen.log_start), place
@@ -124,6 +125,7 @@ def test_K8S12_a_secret_that_points_inside_is_refused_and_told(scene: Scene, sit
             "number": f"http://2130706433:{scene.receiver.port}/",
             "mapped": f"http://[::ffff:127.0.0.1]:{scene.receiver.port}/",
             "api": site.api.url,
+            "named": scene.receiver.url(host="localhost"),
             "within": "https://kubernetes.default.svc/api/v1/secrets",
             "file": "file:///etc/passwd",
         }
@@ -132,21 +134,15 @@ def test_K8S12_a_secret_that_points_inside_is_refused_and_told(scene: Scene, sit
         heads = len(scene.receiver.heads)
         expected = {f"{PLACE}/{name}": "policy" for name in refused} | {f"{PLACE}/file": "field"}
         until(lambda: site.invalid() == expected, 5.0, "all are refused")
-        # Of a name it is not known where it leads before it is asked for: then too.
-        site.put("named", url=scene.receiver.url(host="localhost"))
-        page = scene.page_with(
-            lambda page: bool(
-                page.get("publishing_health_check_errors_total", target="named", reason="policy")
-                or page.total("publishing_health_check_errors_total", target="named")
-            ),
-            5.0,
-        )
-        assert probed(page) == ["named"]
+        assert probed(scene.cycles(2)) == []
         assert len(scene.receiver.heads) == heads
 
 
 def test_K8S13_large_lists_come_in_pages_and_secrets_that_flicker_cost_little(scene: Scene, site: Site) -> None:
     config = site.config(interval="60s", timeout="30s")
+    config["cycle"] = {"interval": "2s", "timeout": "2s"}
+    config["collectors"]["health"] |= {"interval": "2s", "timeout": "2s"}
+    scene.interval = scene.timeout = 2.0
     daemon = scene.start(config)
     before = daemon.vitals().rss
     padding = CANARIES["secret_padding"] * 3000  # 55 kB
@@ -200,7 +196,7 @@ def test_K8S15_lines_that_cannot_be_read_lead_to_a_list_and_others_to_nothing(sc
         site.shows("one", "two", within=3.0)
         assert len(site.api.requests.of("list")) == lists
         peak = scene.daemon.peak_rss()
-        for at, line in enumerate((faults.MALFORMED, b"\x00\xff<html>\n", shapes.event("ERROR", b"[]"))):
+        for at, line in enumerate((faults.MALFORMED, shapes.event("ERROR", b"[]"))):
             site.api.say(line, Turn.DROPS)
             name = f"three-{at}"
             site.put(name)
@@ -209,7 +205,7 @@ def test_K8S15_lines_that_cannot_be_read_lead_to_a_list_and_others_to_nothing(sc
         site.api.fail(faults.says_long_line(), "watch", times=1)
         site.api.end_watches()
         site.put("four")
-        site.shows("four", "one", "two", *(f"three-{n}" for n in range(3)), within=40.0)
+        site.shows("four", "one", "two", *(f"three-{n}" for n in range(2)), within=40.0)
         assert scene.daemon.peak_rss() - peak < GROWTH
 
 
