@@ -22,14 +22,14 @@ REFRESH = {"interval": "5m", "attempts": 5, "backoff": "1s", "backoff_max": "30s
 
 
 @contextmanager
-def finding(folder: Path, kubeconfig: Path, *namespaces: str, **targets: Any) -> Iterator[Daemon]:
+def finding(folder: Path, kubeconfig: Path, *namespaces: str, every: str = "500ms", **targets: Any) -> Iterator[Daemon]:
     """A daemon that looks into these namespaces; at its end it has ended well, by the process it began with."""
     kubernetes = {"namespaces": list(namespaces), "kubeconfig": str(kubeconfig)}
     policy = {"allow_networks": ["127.0.0.1/32"]}
     config = {
         "cycle": {"interval": "500ms", "timeout": "400ms"},
         "targets": {"kubernetes": kubernetes, "refresh": REFRESH, "policy": policy} | targets,
-        "collectors": {"health": {"interval": "500ms", "timeout": "400ms", "probe_timeout": "300ms"}},
+        "collectors": {"health": {"interval": every, "timeout": "400ms", "probe_timeout": "300ms"}},
         "web": {"listen_addresses": ["127.0.0.1:0"], "enable_lifecycle": True},
         "log": {"level": "debug"},
     }

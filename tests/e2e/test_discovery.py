@@ -51,9 +51,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
         yield place
 
 
-def good(receiver: Receiver, number: int) -> Mapping[str, str]:
+def good(number: int) -> Mapping[str, str]:
     """Targets in all layouts by turns, each with a secret in every value that is one."""
-    name, url = f"target-{number}", receiver.url(f"/{CANARY}?token={CANARY}")
+    name, url = f"target-{number}", f"http://receiver.invalid/{CANARY}?token={CANARY}"
     fields = {"name": name, "type": "webhook", "url": url, "format": "webhook", "headers": {"X-Key": CANARY}}
     layouts: tuple[Mapping[str, str], ...] = (
         {"config": json.dumps(fields)},
@@ -66,12 +66,13 @@ def good(receiver: Receiver, number: int) -> Mapping[str, str]:
 
 
 def test_of_300_secrets_in_all_layouts_280_are_targets_and_20_are_told_by_name(
-    api: KubernetesApi, receiver: Receiver, tmp_path: Path
+    api: KubernetesApi, tmp_path: Path
 ) -> None:
     """And not one value of a Secret is in anything it says, at the level of debug."""
-    api.put_all([(PLACE, f"good-{number}", good(receiver, number), LABELS) for number in range(280)])
+    api.put_all([(PLACE, f"good-{number}", good(number), LABELS) for number in range(280)])
     api.put_all([(PLACE, broken.name, broken.data, LABELS) for broken in BROKEN], encoded=True)
-    with finding(tmp_path, api.kubeconfig(tmp_path / "kubeconfig"), PLACE) as daemon:
+    # Nothing on this machine may be probed here, as one of the broken ones would have it.
+    with finding(tmp_path, api.kubeconfig(tmp_path / "kubeconfig"), PLACE, every="60s", policy={}) as daemon:
         until(lambda: status(daemon)["targets_valid"] == 280, 20, "all targets are there")
         found = status(daemon)
         assert found["targets_invalid"] == len(BROKEN) == 20
@@ -92,7 +93,6 @@ def test_of_300_secrets_in_all_layouts_280_are_targets_and_20_are_told_by_name(
         outputs = dict(canary.answers(daemon))
     outputs |= canary.files(daemon)
     assert [where for where, output in outputs.items() for word in (CANARY, TOKEN) if word.encode() in output] == []
-    assert "level=debug" in daemon.log() or "level=info" in daemon.log()
 
 
 def test_what_changes_in_the_cluster_is_on_the_page_within_two_seconds(
@@ -103,8 +103,7 @@ def test_what_changes_in_the_cluster_is_on_the_page_within_two_seconds(
     place.api.put(where, "first", document(receiver, "first"), LABELS)
     with finding(tmp_path, place.kubeconfig, where) as daemon:
         page_with(daemon, HEALTHY % "first", 10)
-        if isinstance(place.api, KubernetesApi):
-            place.api.wait(lambda: place.api.watches == 1)  # type: ignore[attr-defined]
+        time.sleep(1.0)  # the watch begins
         place.api.put(where, "second", document(receiver, "second"), LABELS)
         page_with(daemon, HEALTHY % "second", watched)
         place.api.put(where, "second", document(receiver, "second", type="slack"), LABELS)
@@ -143,17 +142,23 @@ def test_without_a_watch_changes_are_on_the_page_within_the_time_between_two_lis
         page_with(daemon, 'publishing_targets{type="webhook",enabled="false"} 0.0', resync)
 
 
+SLOW = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
 @pytest.mark.parametrize(
-    "seconds",
+    ("fault", "seconds"),
     [
-        4,
-        pytest.param(60, marks=[pytest.mark.slow, pytest.mark.timeout(180)]),
+        pytest.param(faults.drops, 4, id="hangs up for some seconds"),
+        pytest.param(faults.drops, 60, id="hangs up for a minute", marks=SLOW),
+        pytest.param(faults.refuses(500), 60, id="says 500 for a minute", marks=SLOW),
         pytest.param(
-            600, marks=[pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.skipif(not FULL, reason="FULL=1")]
+            faults.drops,
+            600,
+            id="hangs up for ten minutes",
+            marks=[*SLOW, pytest.mark.skipif(not FULL, reason="takes ten minutes: FULL=1")],
         ),
     ],
 )
-@pytest.mark.parametrize("fault", [faults.drops, faults.refuses(500)], ids=["hangs up", "says 500"])
 def test_an_api_server_that_is_down_at_the_start_is_waited_for(
     api: KubernetesApi, receiver: Receiver, tmp_path: Path, seconds: int, fault: faults.Fault
 ) -> None:
@@ -171,25 +176,6 @@ def test_an_api_server_that_is_down_at_the_start_is_waited_for(
         assert daemon.page().own("collector_up", collector="discovery") == 1
 
 
-def test_an_api_server_that_restarts_takes_no_target_away(
-    api: KubernetesApi, receiver: Receiver, tmp_path: Path
-) -> None:
-    """They are probed all the time, and what happened meanwhile is seen."""
-    api.put(PLACE, "one", document(receiver, "one"), LABELS)
-    with finding(tmp_path, api.kubeconfig(tmp_path / "kubeconfig"), PLACE) as daemon:
-        page_with(daemon, HEALTHY % "one", 10)
-        api.stop()
-        api.put(PLACE, "two", document(receiver, "two"), LABELS)
-        deadline = time.monotonic() + 3.0
-        while time.monotonic() < deadline:
-            assert HEALTHY % "one" in daemon.page().text
-            time.sleep(0.1)
-        api.start()
-        page_with(daemon, HEALTHY % "two", 10)
-        api.delete(PLACE, "one")
-        page_with(daemon, 'target="one"', 10, there=False)
-
-
 def test_a_refresh_on_request_is_accepted_limited_or_under_way(api: KubernetesApi, tmp_path: Path) -> None:
     """Each answer has the same shape, and whoever waits as long as told is not refused again."""
     with finding(tmp_path, api.kubeconfig(tmp_path / "kubeconfig"), PLACE) as daemon:
@@ -197,7 +183,8 @@ def test_a_refresh_on_request_is_accepted_limited_or_under_way(api: KubernetesAp
         api.fail(faults.slow(1.0), "list", times=1)
         accepted, running = asked(daemon), asked(daemon)
         assert (accepted.status, running.status) == (202, 503)
-        until(lambda: status(daemon)["status"] == "success", 10, "the refresh")
+        began = accepted.json()["refresh_started_at"]
+        until(lambda: (status(daemon)["last_refresh"], status(daemon)["status"]) == (began, "success"), 10, "its end")
         limited = asked(daemon)
         assert limited.status == 429
         wait = int(limited.headers["Retry-After"])
@@ -223,7 +210,7 @@ def described(daemon: Daemon) -> dict[str, Any]:
     """What the daemon says its answers to this look like: the same for every status."""
     whole: Any = daemon.get("/openapi.json").json()
     answers = whole["paths"][f"{TARGETS}/refresh"]["post"]["responses"]
-    schemas = [answers[status]["content"]["application/json"]["schema"] for status in ("202", "429", "503")]
+    schemas = [next(iter(answers[status]["content"].values()))["schema"] for status in ("202", "429", "503")]
     assert schemas[0] == schemas[1] == schemas[2]
     return {"components": whole["components"], **schemas[0]}
 
