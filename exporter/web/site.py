@@ -17,14 +17,6 @@ from exporter.publishing.refresh import Asked
 from exporter.web.access import Access
 
 
-def _no_refresh() -> Asked:
-    return Asked("stopped", 0.0)
-
-
-async def _no_probe(name: str) -> TargetHealth | None:
-    return None
-
-
 @dataclass(frozen=True, kw_only=True)
 class Site:
     """What is served, where, and what a request may set in motion."""
@@ -33,8 +25,8 @@ class Site:
     pages: Pages
     own: Callable[[], tuple[Samples, ...]]  # what the daemon counts about itself, as it stands now
     reload: Callable[[bool], Awaitable[Reloaded]]  # True: a dry run
-    refresh: Callable[[], Asked] = _no_refresh  # lists the origins of targets anew
-    check: Callable[[str], Awaitable[TargetHealth | None]] = _no_probe  # probes one target; None: there is none
+    refresh: Callable[[], Asked]  # lists the origins of targets anew
+    check: Callable[[str], Awaitable[TargetHealth | None]]  # probes one target; None: there is none
     alive: Callable[[], bool]
     clock: Clock
     meter: Meter

@@ -578,6 +578,19 @@ async def test_a_check_that_joined_a_run_which_is_cut_off_probes_by_itself() -> 
         assert (checked.checks, remote.connections) == (1, 2)
 
 
+async def test_a_run_tells_of_the_targets_there_are_at_its_end() -> None:
+    gate = Gate()
+    async with serve(gate) as remote, world() as seen:
+        run = asyncio.ensure_future(seen.run(target("gone", remote.url()), target("stays", remote.url())))
+        while remote.open < 2:
+            await asyncio.sleep(0.01)
+        seen.targets.replace([target("stays", remote.url()), target("new", remote.url())])
+        gate.opened.set()
+        await run
+        assert (seen.state("stays"), seen.state("new")) == ("healthy", "unknown")
+        assert {key[0] for samples in seen.result.samples for key, _ in samples.rows()} == {"stays", "new"}
+
+
 async def test_a_target_that_goes_while_it_is_probed_leaves_nothing_behind() -> None:
     gate = Gate()
     async with serve(gate) as remote, world() as seen:

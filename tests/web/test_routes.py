@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from urllib.parse import unquote
 
 import pytest
@@ -36,9 +37,9 @@ async def nothing(request: web.BaseRequest) -> web.Response:
 PATHS = ("/t", "/t/status", "/t/{name}", "/t/health/{name}", "/t/health/stats", "/t/health/{name}/check")
 
 
-def where(path: str, prefix: str = "") -> tuple[str, dict[str, str]] | None:
+def where(path: str, prefix: str = "", paths: Sequence[str] = PATHS) -> tuple[str, dict[str, str]] | None:
     """The route a path leads to, and what it says in the place of names."""
-    routes = [Route(path=path, name=path, summary="", handler=nothing, answers={}) for path in PATHS]
+    routes = [Route(path=path, name=path, summary="", handler=nothing, answers={}) for path in paths]
     found = Router(routes, prefix).find(path)
     return None if found is None else (found.place.label, dict(found.values))
 
@@ -70,6 +71,12 @@ def where(path: str, prefix: str = "") -> tuple[str, dict[str, str]] | None:
 )
 def test_a_name_in_a_path_is_decoded_once_and_may_hold_slashes(path: str, template: str, name: str) -> None:
     assert where(path) == (template, {"name": name})
+
+
+def test_slashes_are_taken_for_those_of_a_name_only_where_nothing_else_fits() -> None:
+    paths = ("/a/b/{x}", "/a/{x}/{y}/c")
+    assert where("/a/b/q/c", paths=paths) == ("/a/{x}/{y}/c", {"x": "b", "y": "q"})
+    assert where("/a/b/q/d", paths=paths) == ("/a/b/{x}", {"x": "q/d"})
 
 
 @pytest.mark.parametrize("path", ["/t", "/t/status", "/t/health/stats", "/%74/stat%75s"])
