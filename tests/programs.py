@@ -17,4 +17,4 @@ def program(name: str) -> str:
     return path
 
 
-_PACKAGE = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}
+_PACKAGE = {"promtool": "prometheus", "amtool": "prometheus-alertmanager", "kubectl": "kubernetes-client"}

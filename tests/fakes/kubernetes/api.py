@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from aiohttp import web
 
+from tests.fakes.authority import Pair
 from tests.fakes.kubernetes.faults import GONE, Fault, Faults, silent
 from tests.fakes.kubernetes.kubeconfig import Entry
 from tests.fakes.kubernetes.objects import NAMESPACE, SECRET, Key, Manifest
@@ -20,7 +22,7 @@ from tests.fakes.kubernetes.store import Store
 from tests.fakes.kubernetes.watching import Turn
 from tests.fakes.kubernetes.writing import merge
 from tests.fakes.receiver import Background
-from tests.fakes.remote import TLS, server_tls
+from tests.fakes.remote import TLS
 
 Data = Mapping[str, str | bytes]
 
@@ -40,6 +42,7 @@ class KubernetesApi:
         self._faults = Faults()
         self._server = Server(self._store, self._faults, self.requests)
         self._server.token = token
+        self._certificate = Pair(TLS / "server.pem", TLS / "server.pem")
         self._runner: web.AppRunner | None = None
         self._background = Background()
         self.namespace("default")
@@ -81,6 +84,15 @@ class KubernetesApi:
     def compress(self, on: bool = True) -> None:
         """Lists go out with gzip to whoever takes it, as large ones do from the real server."""
         self._server.compresses = on
+
+    def wait(self, condition: Callable[[], bool]) -> None:
+        """Waits ten seconds at most until a condition holds; it is looked at whenever a request comes or ends."""
+        self._background.run(self._wait(condition))
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """The same within an event loop, which goes on meanwhile."""
+        work = asyncio.run_coroutine_threadsafe(self._wait(condition), self._background.loop)
+        await asyncio.wait_for(asyncio.wrap_future(work), 10.0)
 
     # What is in it.
 
@@ -152,6 +164,10 @@ class KubernetesApi:
         """Every version given out so far is too old now, for a watch or a continue token; live watches go on."""
         self._background.run(self._forget())
 
+    def expire_in_stream(self, on: bool = True) -> None:
+        """A watch from a version too old is told so in the stream, not by its status; real servers do either."""
+        self._server.expires_in_stream = on
+
     def expire_watches(self) -> None:
         """Live watches are told in the stream that their version is too old, and end."""
         self.say(GONE, Turn.ENDS)
@@ -190,15 +206,23 @@ class KubernetesApi:
         self.stop()
         self._background.close()
 
+    def present(self, certificate: Pair) -> None:
+        """Shows another certificate from the next start on."""
+        self._certificate = certificate
+
     # How one gets at it.
 
-    def entry(self, namespace: str = "default") -> Entry:
+    def entry(self, namespace: str = "default", authority: Path = TLS / "ca.pem") -> Entry:
         """What a kubeconfig says of it; its methods write one with a token, a token file, a plugin or a certificate."""
-        return Entry(self.url, TLS / "ca.pem" if self.tls else None, namespace)
+        return Entry(self.url, authority if self.tls else None, namespace)
 
     def kubeconfig(self, path: Path, namespace: str = "default") -> Path:
         """A kubeconfig with the token of this moment, if there is one."""
         return self.entry(namespace).with_token(path, self.token)
+
+    async def _wait(self, condition: Callable[[], bool]) -> None:
+        while not condition():
+            await self._server.happened.wait()
 
     def _enter(self, namespace: str) -> None:
         key = Key(NAMESPACE.resource, "", namespace)
@@ -224,13 +248,23 @@ class KubernetesApi:
             for each in what:
                 watch.say(each)
 
+    def _context(self) -> ssl.SSLContext | None:
+        if not self.tls:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._certificate.cert, self._certificate.key)
+        # Whoever shows a certificate of the authority needs no token.
+        context.load_verify_locations(TLS / "ca.pem")
+        context.verify_mode = ssl.CERT_OPTIONAL
+        return context
+
     async def _start(self) -> None:
         application = web.Application(client_max_size=8 << 20)
         application.router.add_route("*", "/{path:.*}", self._server.handle)
         # A handler that is silent for ever must go with its client.
         runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=_tls() if self.tls else None, backlog=1024)
+        site = web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=self._context(), backlog=1024)
         await site.start()
         self.port = runner.addresses[0][1]
         self._runner = runner
@@ -253,10 +287,3 @@ def _base64(data: Data) -> dict[str, str]:
     return {
         name: base64.b64encode(text.encode() if isinstance(text, str) else text).decode() for name, text in data.items()
     }
-
-
-def _tls() -> ssl.SSLContext:
-    # Whoever shows a certificate of the authority needs no token.
-    context = server_tls(client_authority=True)
-    context.verify_mode = ssl.CERT_OPTIONAL
-    return context

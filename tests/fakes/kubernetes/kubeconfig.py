@@ -26,7 +26,7 @@ class Entry:
 
     def with_plugin(self, path: Path, token_file: Path) -> Path:
         """A program gives the token: what it says is made up anew from the token file each time."""
-        version = "client.authentication.k8s.io/v1"
+        version = "client.authentication.k8s.io/v1beta1"  # v1 is not known to kubectl before 1.22
         says = '{"apiVersion":"%s","kind":"ExecCredential","status":{"token":"%%s"}}'
         plugin = path.with_suffix(".plugin")
         plugin.write_text(f"#!/bin/sh\nprintf '{says % version}' \"$(cat {shlex.quote(str(token_file))})\"\n")

@@ -10,13 +10,13 @@ from aiohttp import web
 
 from tests.fakes.kubernetes import shapes, writing
 from tests.fakes.kubernetes.discovery import DISCOVERY
-from tests.fakes.kubernetes.faults import Faults, refusal
+from tests.fakes.kubernetes.faults import GONE, Faults, refusal
 from tests.fakes.kubernetes.objects import KINDS, Key, Kind, Stored
 from tests.fakes.kubernetes.recording import Asked, Recording
 from tests.fakes.kubernetes.selection import PageExpired, Selection, page
 from tests.fakes.kubernetes.selectors import BadSelector
 from tests.fakes.kubernetes.store import Expired, Store
-from tests.fakes.kubernetes.watching import Terms, Watch
+from tests.fakes.kubernetes.watching import Terms, Turn, Watch
 
 _ONE = {"GET": "get", "PUT": "update", "PATCH": "patch", "DELETE": "delete"}
 _MANY = {"GET": "list", "POST": "create", "DELETE": "deletecollection"}
@@ -29,8 +29,10 @@ class Server:
         self.token: str | None = None
         self.permitted: set[tuple[str, str]] | None = None
         self.compresses = False
+        self.expires_in_stream = False
         self.watches: set[Watch] = set()
         self.connections: set[asyncio.Transport] = set()
+        self.happened = asyncio.Event()
         self._store = store
         self._faults = faults
         self._recording = recording
@@ -38,6 +40,7 @@ class Server:
     async def handle(self, request: web.Request) -> web.StreamResponse:
         asked = _asked(request)
         self._recording.add(asked)
+        self._tell()
         transport = request.transport
         assert transport is not None
         self.connections.add(transport)
@@ -55,10 +58,19 @@ class Server:
             return _json(shapes.status(410, str(old)), 410)
         finally:
             self.connections.discard(transport)
+            self._tell()
+
+    def _tell(self) -> None:
+        """Wakes whoever waits for something to happen; the next thing is another event."""
+        self.happened.set()
+        self.happened = asyncio.Event()
 
     def _refused(self, request: web.Request, asked: Asked) -> web.Response | None:
-        known = request.transport is not None and request.transport.get_extra_info("peercert")
-        if self.token is not None and not known and request.headers.get("Authorization") != f"Bearer {self.token}":
+        certified = request.transport is not None and request.transport.get_extra_info("peercert")
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        # The official client writes "bearer": the real server does not mind either.
+        known = certified or (scheme.lower() == "bearer" and token == self.token)
+        if self.token is not None and not known:
             return refusal(401, asked)
         if self.permitted is not None and asked.resource and (asked.verb, asked.resource) not in self.permitted:
             return refusal(403, asked)
@@ -100,13 +112,20 @@ class Server:
                 Selection.of(asked.resource, asked.namespace, query),
                 query.get("allowWatchBookmarks", "") in ("1", "true"),
                 # Like the real server, which spreads the end of those that do not say when it is.
-                float(query.get("timeoutSeconds") or random.uniform(1800, 3600)),
+                float(query.get("timeoutSeconds") or 0) or random.uniform(1800, 3600),
                 _row(kind, query.get("includeObject", "")) if _wants_table(request) else lambda stored: stored.alone,
             ),
         )
-        watch.begin(_version(query))
+        try:
+            watch.begin(_version(query))
+        except Expired:
+            if not self.expires_in_stream:
+                raise
+            watch.say(GONE)
+            watch.say(Turn.ENDS)
         self._store.listeners.add(watch.notice)
         self.watches.add(watch)
+        self._tell()
         try:
             return await watch.stream(request)
         finally:
