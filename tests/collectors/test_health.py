@@ -27,7 +27,7 @@ from exporter.publishing.policy import AddressPolicy
 from exporter.sources.probe import Prober
 from exporter.sources.tls import TlsOptions
 from tests.fakes.clock import ManualClock, RealClock
-from tests.fakes.remote import TLS, Remote, Script, answer, drips, hangs, serve, server_tls
+from tests.fakes.remote import TLS, Remote, Script, answer, drips, hangs, says, serve, server_tls
 
 CANARY = "c4n4ry"
 TICK = 15.0
@@ -625,3 +625,25 @@ def test_options_that_make_no_sense_are_refused() -> None:
     good = Options.model_validate_json('{"probe": {"slack": {"reachable": [404]}}, "tls": {"ca_file": "/a"}}')
     assert good.policy("slack").reachable == {404}
     assert str(good.tls.options().ca_file) == "/a"
+
+
+async def test_a_type_nobody_has_heard_of_is_asked_as_others_are() -> None:
+    async with serve(answer(405)) as one, serve(answer(404)) as two, world() as made:
+        await made.run(target("new", one.url(), "carrier-pigeon"), target("gone", two.url(), "opsgenie"))
+        assert made.value("health_status", "new", "carrier-pigeon") == 1.0
+        assert made.state("gone") == "degraded", "404 is fine for a webhook alone"
+
+
+async def test_a_mail_server_is_a_target_like_others() -> None:
+    async with serve(says(b"220 ready\r\n", b"250 mail\r\n", pause=0.05), read=False) as mail, world() as made:
+        await made.run(target("mail", f"smtp://127.0.0.1:{mail.port}", "email"))
+        assert made.value("health_status", "mail", "email") == 1.0
+        assert made.detail("mail").last_status == 220
+    async with serve(says(b"554 no\r\n", pause=0.05), read=False) as mail, world() as made:
+        await made.run(target("mail", f"smtp://127.0.0.1:{mail.port}", "email"))
+        assert made.errors("mail") == {"http_status": 1.0}
+
+
+@pytest.mark.parametrize("kind", ["opsgenie", "slack", "email"])
+def test_every_known_type_can_be_asked_in_its_own_way(kind: str) -> None:
+    assert Options.model_validate({"probe": {kind: {"method": "HEAD"}}}).policy(kind).method == "HEAD"

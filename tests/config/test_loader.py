@@ -24,6 +24,7 @@ from exporter.config.schema import CollectorOptions, Section
 from exporter.config.types import SecretText
 from exporter.model.problem import Problem
 from exporter.model.secret import Secret
+from exporter.publishing.refresh import RefreshRules
 
 BAD = Path(__file__).parent / "bad"
 CANARY = "s3cr3t"  # stands in every bad file where a secret may stand by mistake
@@ -385,3 +386,34 @@ def test_no_tree_raises_anything_but_a_config_error(tree: Any, flow: bool | None
 @given(st.dictionaries(st.sampled_from(["interval", "timeout"]), st.sampled_from(["5s", "1m", "x", "", "1h"])))
 def test_a_json_file_is_read_as_well(cycle: dict[str, str]) -> None:
     accepts_or_complains(json.dumps({"cycle": cycle}))
+
+
+def test_the_places_of_targets_count_from_the_folder_of_the_configuration(tmp_path: Path) -> None:
+    for name in ("a.yaml", "am.yml", "kubeconfig"):
+        (tmp_path / name).touch()
+    file = tmp_path / "c.yaml"
+    file.write_text(
+        "targets: {files: [a.yaml, targets/*.yaml], alertmanager: [{file: am.yml}, {secret: a/b, key: c}],"
+        " kubernetes: {kubeconfig: kubeconfig}}"
+    )
+    loaded = load(file, HEALTH, {})
+    targets = loaded.config.targets
+    assert targets.files == (str(tmp_path / "a.yaml"), str(tmp_path / "targets/*.yaml"))
+    assert targets.alertmanager[0].file == str(tmp_path / "am.yml")
+    assert targets.kubernetes is not None
+    assert targets.kubernetes.kubeconfig == str(tmp_path / "kubeconfig")
+    assert loaded.watched == (file,), "whoever reads them watches them"
+
+
+def test_a_place_of_targets_that_is_missing_is_watched_for_its_coming(tmp_path: Path) -> None:
+    file = tmp_path / "c.yaml"
+    file.write_text("targets: {files: [none.yaml]}")
+    with pytest.raises(ConfigError, match=r"targets\.files\[0\]: cannot read .*none\.yaml: no such file") as caught:
+        load(file, HEALTH, {})
+    assert caught.value.watched == (file, tmp_path / "none.yaml")
+
+
+def test_the_rules_of_refreshes_are_those_of_the_configuration(tmp_path: Path) -> None:
+    refresh = parse("targets: {refresh: {interval: 1h, attempts: 2}}", "c", tmp_path, HEALTH, {}).config.targets.refresh
+    assert refresh.rules() == RefreshRules(interval=3600.0, attempts=2)
+    assert parse("log: {}", "c", tmp_path, HEALTH, {}).config.targets.refresh.rules() == RefreshRules()

@@ -230,3 +230,22 @@ def test_what_cannot_be_read_has_a_fingerprint_as_well(tmp_path: Path) -> None:
     assert fingerprint(tmp_path / "pipe") == "not a regular file"
     (tmp_path / "loop").symlink_to("loop")
     assert fingerprint(tmp_path / "loop") == "too many levels of symbolic links"
+
+
+async def test_files_of_a_pattern_that_come_change_and_go_are_changes(tmp_path: Path) -> None:
+    a, b = tmp_path / "a.yaml", tmp_path / "b.yaml"
+    acts: list[Callable[[], object]] = [
+        lambda: a.write_text("1"),
+        lambda: a.write_text("2"),
+        lambda: b.write_text("1"),
+        lambda: b.rename(tmp_path / "c.yaml"),
+        a.unlink,
+    ]
+    async with watching(tmp_path / "*.yaml") as (_, changes):
+        for expected, act in enumerate(acts, 1):
+            act()
+            await looks()
+            assert changes.count == expected
+        (tmp_path / "b.json").write_text("1")
+        await looks()
+        assert changes.count == len(acts)
