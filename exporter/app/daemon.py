@@ -9,7 +9,6 @@ import logging
 import os
 import platform
 import signal
-import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
@@ -18,7 +17,7 @@ from typing import Any
 
 from exporter import __revision__, __version__
 from exporter.app.assembly import Assembly, assemble, policy_of, targets_of, tls_of
-from exporter.app.process import Reserve, Signals
+from exporter.app.process import Backstop, Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
 from exporter.collectors.parts import Parts
 from exporter.config.loader import ConfigError
@@ -49,7 +48,7 @@ _log = logging.getLogger("exporter")
 SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
-STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 9.0
+STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 8.0
 
 
 class Daemon:
@@ -98,7 +97,6 @@ class Daemon:
         self._next_reload: asyncio.Task[Reloaded] | None = None  # waits for its turn
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._backstop: threading.Timer | None = None
         self.failed = False
 
     def _build_info(self) -> None:
@@ -215,6 +213,7 @@ class Daemon:
         self._reserve.fill()
         server = self._server
         await server.start(config.web.listen_addresses)
+        self._backstop = Backstop(STOP_BY)
         self._signals = self._handlers()
         self._signals.take()
         self._aim(config)
@@ -242,8 +241,7 @@ class Daemon:
             task.cancel()
         await self.engine.stop(STOP_WORK)
         await self._close()
-        if self._backstop is not None:
-            self._backstop.cancel()
+        self._backstop.close()
 
     @property
     def scheme(self) -> str:
@@ -305,9 +303,7 @@ class Daemon:
 
     def _begin_stop(self, loop: asyncio.AbstractEventLoop, code: int) -> None:
         # Whatever the steps of a stop run into, the process is gone in time.
-        self._backstop = threading.Timer(STOP_BY, os._exit, (code,))
-        self._backstop.daemon = True
-        self._backstop.start()
+        self._backstop.arm(code)
         loop.call_soon_threadsafe(self._stop.set)
 
     def _handlers(self) -> Signals:
