@@ -17,4 +17,4 @@ def program(name: str) -> str:
     return path
 
 
-_PACKAGE = {"promtool": "prometheus", "kubectl": "kubernetes-client"}
+_PACKAGE = {"promtool": "prometheus", "amtool": "prometheus-alertmanager", "kubectl": "kubernetes-client"}
