@@ -109,7 +109,7 @@ ROWS = {
     "CARD6": "texts of errors as labels",
 }
 
-_ROW = re.compile(r"tests/faults/.*::test_([A-Z]+[0-9]+)_")
+_ROW = re.compile(r"tests/faults/.*::test_(K8S[0-9]+|[A-Z]+[0-9]+)_")
 
 
 def row_of(nodeid: str) -> str | None:
