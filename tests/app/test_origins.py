@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import subprocess
@@ -294,3 +295,18 @@ async def test_a_cluster_of_which_nothing_is_known_makes_discovery_fail(tmp_path
         async with running(tmp_path / "c", text) as (_, session):
             found = await until(session, 'platform_exporter_collector_up{collector="discovery"} 0.0')
             assert "publishing_targets{" not in found
+
+
+async def test_the_secret_of_an_operator_holds_the_receivers(tmp_path: Path) -> None:
+    """Packed, as the operator writes it; a cluster without targets of its own needs no section."""
+    text = f"receivers: [{{name: team, webhook_configs: [{{url: '{NOWHERE}'}}]}}]"
+    with KubernetesApi() as api:
+        kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
+        api.put("monitoring", "main-generated", {"alertmanager.yaml.gz": gzip.compress(text.encode())})
+        more = "alertmanager: [{secret: monitoring/main-generated}, {secret: monitoring/none, key: x}], "
+        async with running(tmp_path / "c", f"targets: {{{more}{cluster(kubeconfig)}}}") as (_, session):
+            await until(session, *shown("team/webhook/0"), 'publishing_receiver_integrations{receiver="team"} 1.0')
+            await until(session, 'publishing_discovery_errors_total{error_type="http_status"} 1.0')
+            reasons = {source["name"]: source["reason"] for source in (await status(session))["sources"]}
+            assert reasons["alertmanager monitoring/none/x"] == "http_status", "the other one is not there"
+            assert reasons["alertmanager monitoring/main-generated/alertmanager.yaml.gz"] is None
