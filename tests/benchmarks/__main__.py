@@ -15,6 +15,7 @@ AREAS = {
     "p2": "p2_publish",
     "p3": "p3_cycle",
     "p4": "p4_footprint",
+    "p5": "p5_discovery",
     "p9": "p9_probes",
 }
 

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from exporter.model.errors import Failure
 from exporter.publishing.listing import Listing
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.kubernetes import Cluster, ClusterOptions, Limits
@@ -129,5 +130,15 @@ class Follower:
             await self._wanted.wait()
             self._wanted.clear()
             if self._relist:
+                await self._list()
+
+    async def _list(self) -> None:
+        """As often as needed, with pauses that leave room for others."""
+        while True:
+            try:
                 self.latest = await self.cluster.list()
+            except Failure:
+                await asyncio.sleep(0.02)
+            else:
                 self._news.set()
+                return

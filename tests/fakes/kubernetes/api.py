@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import socket
 import ssl
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -264,14 +265,18 @@ class KubernetesApi:
         # A handler that is silent for ever must go with its client.
         runner = web.AppRunner(application, access_log=None, handler_cancellation=True, shutdown_timeout=0.1)
         await runner.setup()
-        site = web.TCPSite(runner, "127.0.0.1", self.port, ssl_context=self._context(), backlog=1024)
-        await site.start()
-        self.port = runner.addresses[0][1]
+        self._socket = socket.create_server(("127.0.0.1", self.port), backlog=1024)
+        self.port = self._socket.getsockname()[1]
+        await web.SockSite(runner, self._socket, ssl_context=self._context(), backlog=1024).start()
         self._runner = runner
 
     async def _stop(self) -> None:
         if self._runner is None:
             return
+        # A connection that is being accepted while its server closes would never be closed itself.
+        asyncio.get_running_loop().remove_reader(self._socket)
+        for _ in range(5):
+            await asyncio.sleep(0)
         for transport in list(self._server.connections):
             transport.abort()
         await self._runner.cleanup()
