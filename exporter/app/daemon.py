@@ -9,7 +9,6 @@ import logging
 import os
 import platform
 import signal
-import threading
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
@@ -19,7 +18,7 @@ from typing import Any
 from exporter import __revision__, __version__
 from exporter.app.assembly import Assembly, assemble, policy_of, tls_of
 from exporter.app.origins import Origins, problems_in_files
-from exporter.app.process import Reserve, Signals
+from exporter.app.process import Backstop, Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
 from exporter.collectors.health import Health
 from exporter.collectors.parts import Parts
@@ -54,7 +53,7 @@ _log = logging.getLogger("exporter")
 SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
-STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 9.0
+STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 8.0
 
 
 class Daemon:
@@ -108,7 +107,6 @@ class Daemon:
         self._next_reload: asyncio.Task[Reloaded] | None = None  # waits for its turn
         self._stop = asyncio.Event()
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._backstop: threading.Timer | None = None
         self.failed = False
 
     def _build_info(self) -> None:
@@ -236,6 +234,7 @@ class Daemon:
         self._reserve.fill()
         server = self._server
         await server.start(config.web.listen_addresses)
+        self._backstop = Backstop(STOP_BY)
         self._signals = self._handlers()
         self._signals.take()
         self._aim(config)
@@ -265,8 +264,7 @@ class Daemon:
             task.cancel()
         await self.engine.stop(STOP_WORK)
         await self._close()
-        if self._backstop is not None:
-            self._backstop.cancel()
+        self._backstop.close()
 
     @property
     def scheme(self) -> str:
@@ -340,9 +338,7 @@ class Daemon:
 
     def _begin_stop(self, loop: asyncio.AbstractEventLoop, code: int) -> None:
         # Whatever the steps of a stop run into, the process is gone in time.
-        self._backstop = threading.Timer(STOP_BY, os._exit, (code,))
-        self._backstop.daemon = True
-        self._backstop.start()
+        self._backstop.arm(code)
         loop.call_soon_threadsafe(self._stop.set)
 
     def _handlers(self) -> Signals:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import select
 import signal
 import sys
 import threading
@@ -106,6 +107,37 @@ class Signals:
         for number in changed:
             signal.signal(number, self._handlers[number])
         return [number.name for number in changed]
+
+
+class Backstop:
+    """Ends the process in time, whatever the steps of a stop run into.
+
+    Its thread is there from the beginning, and told over a pipe: a signal may come while the main thread holds one of
+    the locks that starting a thread takes, or that of an event, and its handler would then wait for ever.
+    """
+
+    def __init__(self, seconds: float, end: Callable[[int], object] = os._exit) -> None:
+        self._seconds = seconds
+        self._end = end
+        self._wait, self._tell = os.pipe()
+        self._thread = threading.Thread(target=self._stand_by, name="backstop", daemon=True)
+        self._thread.start()
+
+    def _stand_by(self) -> None:
+        if code := os.read(self._wait, 1):
+            ended, _, _ = select.select([self._wait], [], [], self._seconds)
+            if not ended:
+                self._end(code[0])
+
+    def arm(self, code: int) -> None:
+        """From now on the process has that long; called by handlers of signals."""
+        os.write(self._tell, bytes([code]))
+
+    def close(self) -> None:
+        """The stop has come to its end by itself."""
+        os.close(self._tell)
+        self._thread.join()
+        os.close(self._wait)
 
 
 def _do_nothing(number: int, frame: FrameType | None) -> None:

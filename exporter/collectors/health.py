@@ -104,6 +104,7 @@ _REASONS = (
     Reason.RATE_LIMITED,
     Reason.REDIRECT,
     Reason.DECODE,
+    Reason.LIMIT,
     Reason.CONFIG,
     Reason.INTERNAL,
 )

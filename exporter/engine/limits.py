@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from itertools import chain
-from math import isfinite
+from math import isfinite, isnan, trunc
 from operator import is_
 from typing import Any
 
@@ -171,7 +171,10 @@ def _joined(family: Family, pieces: Sequence[Samples]) -> Samples:
 
 
 def _plausible(family: Family, values: Sequence[float]) -> bool:
-    """Whether numbers of this kind can be true: a gauge may be anything, a count is never negative, NaN or endless."""
+    """Whether numbers of this kind can be true: a gauge may be anything, a count is never negative, NaN or endless.
+
+    How many fell into a bucket is a whole number besides: readers of OpenMetrics refuse the page otherwise.
+    """
     if not values or family.kind in _ANYTHING:
         return True
     if family.kind is Kind.COUNTER:
@@ -188,7 +191,9 @@ def _plausible(family: Family, values: Sequence[float]) -> bool:
         del counts[width - 1 :: width]
         if family.bounds and family.bounds[0] < 0.0:
             sums = []  # it may be anything, and is not shown
-    return all(number >= 0.0 for number in sums) and min(counts) >= 0.0 and isfinite(sum(counts))
+    if any(number < 0.0 or isnan(number) for number in sums) or min(counts) < 0.0 or not isfinite(sum(counts)):
+        return False
+    return list(map(trunc, counts)) == counts
 
 
 def _number(value: Any) -> float | None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from prometheus_client.exposition import choose_encoder
-
 from exporter.exposition.format import Format
 
 # Prometheus sends some 400 characters. Longer ones are read, but a client that invents headers must not fill the
@@ -14,6 +12,15 @@ from exporter.exposition.format import Format
 _CACHED = 1_000
 _READ = 8_000
 
+# What is asked for, and in which version: of others we know nothing.
+_KINDS = {
+    ("application/openmetrics-text", None): "openmetrics",
+    ("application/openmetrics-text", "1.0.0"): "openmetrics",
+    ("text/plain", None): "text",
+    ("text/plain", "0.0.4"): "text",
+    ("text/*", None): "text",
+    ("*/*", None): "text",
+}
 _QUALITY = re.compile(r"0(\.[0-9]*)?|1(\.0*)?")
 
 
@@ -25,11 +32,15 @@ def negotiate(accept: str | None) -> Format:
 
 
 def _choose(accept: str) -> Format:
-    try:
-        _, content_type = choose_encoder(accept)
-    except Exception:  # the library raises on versions such as `abc`, which would be a 500 to the client
-        return Format.TEXT
-    return Format.OPENMETRICS if content_type.startswith("application/openmetrics-text") else Format.TEXT
+    """What the client likes better of what we have; text if it names neither, as it may be anybody."""
+    liked = {"openmetrics": 0.0, "text": 0.0}
+    for item in accept.lower().split(","):
+        media, *parameters = (part.strip(" \t") for part in item.split(";"))
+        kind = _KINDS.get((media, _parameter(parameters, "version")))
+        quality = _quality(parameters)
+        if kind is not None and quality is not None:
+            liked[kind] = max(quality, liked[kind])
+    return Format.OPENMETRICS if liked["openmetrics"] and liked["openmetrics"] >= liked["text"] else Format.TEXT
 
 
 _remembered = lru_cache(maxsize=64)(_choose)
@@ -52,9 +63,15 @@ def accepts_gzip(accept_encoding: str | None) -> bool:
 
 def _quality(parameters: list[str]) -> float | None:
     """The weight of one item, 1 without any; None if it makes no sense."""
+    value = _parameter(parameters, "q")
+    if value is None:
+        return 1.0
+    return float(value) if _QUALITY.fullmatch(value) else None
+
+
+def _parameter(parameters: list[str], wanted: str) -> str | None:
     for parameter in parameters:
         name, _, value = parameter.partition("=")
-        if name.strip() == "q":
-            value = value.strip()
-            return float(value) if _QUALITY.fullmatch(value) else None
-    return 1.0
+        if name.strip(" \t") == wanted:
+            return value.strip(' \t"')
+    return None

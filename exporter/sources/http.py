@@ -7,6 +7,7 @@ redirect is followed only if asked for, and only within the same origin.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import re
 import ssl
@@ -76,6 +77,8 @@ class Call:
                 return Failure(Reason.TLS, fault(caught))
             case OSError() | EOFError() if self.stage == "body":
                 return Failure(Reason.DECODE, "the answer broke off")
+            case OSError(errno=errno.EMFILE | errno.ENFILE):
+                return Failure(Reason.LIMIT, "no file descriptor left")
             case OSError(errno=int(number)) if number > 0:
                 return Failure(Reason.CONNECT, os.strerror(number).lower())
             case OSError() | EOFError():

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from exporter.app import process
-from exporter.app.process import Reserve, Signals
+from exporter.app.process import Backstop, Reserve, Signals
 
 PATIENCE = 30.0
 
@@ -155,3 +155,43 @@ def test_the_reserve_can_be_opened_when_nothing_else_can() -> None:
         for number in opened:
             os.close(number)
         reserve.close()
+
+
+def test_a_stop_that_does_not_end_is_ended() -> None:
+    codes: list[int] = []
+    ended = threading.Event()
+
+    def end(code: int) -> None:
+        codes.append(code)
+        ended.set()
+
+    backstop = Backstop(0.01, end)
+    backstop.arm(1)
+    assert ended.wait(PATIENCE)
+    backstop.close()
+    assert codes == [1]
+
+
+@pytest.mark.parametrize("armed", [True, False])
+def test_a_stop_that_ends_by_itself_is_let_be(armed: bool) -> None:
+    codes: list[int] = []
+    before = len(os.listdir("/proc/self/fd"))
+    backstop = Backstop(PATIENCE, codes.append)
+    if armed:
+        backstop.arm(1)
+    backstop.close()
+    assert codes == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_signal_may_come_while_a_thread_is_being_started() -> None:
+    done = python(
+        "import signal, threading, time\n"
+        "from exporter.app.process import Backstop\n"
+        "backstop = Backstop(0.05)\n"
+        "signal.signal(signal.SIGUSR1, lambda *_: backstop.arm(7))\n"
+        "with threading._active_limbo_lock:\n"
+        "    signal.raise_signal(signal.SIGUSR1)\n"
+        "    time.sleep(20)"
+    )
+    assert done.returncode == 7

@@ -162,7 +162,7 @@ async def test_a_healthy_target_has_all_its_series() -> None:
         assert seen.value("target_tls_expiry_timestamp_seconds", "ops") == 4733510400.0
         assert sum(seen.series("health_check_duration_seconds")["ops",][:-1]) == 1
         reasons = {reason for _, reason in seen.series("health_check_errors_total")}
-        closed = "timeout connect dns tls auth http_status rate_limited redirect decode config internal"
+        closed = "timeout connect dns tls auth http_status rate_limited redirect decode limit config internal"
         assert " ".join(sorted(reasons)) == " ".join(sorted(closed.split(" "))), "closed reasons start at 0"
         assert seen.errors("ops") == {}
         declared = set(seen.health.families)

@@ -224,6 +224,19 @@ def test_columns_of_the_wrong_length_or_type_are_dropped() -> None:
     assert found.drops == {Drop.VALUE: 2, Drop.FAMILY: 2}
 
 
+def test_what_fell_into_a_bucket_is_a_whole_number() -> None:
+    halves: dict[Key, Value] = {
+        ("half",): Distribution((0.5, 0.5, 0.0), 1.0),
+        ("good",): Distribution((2, 1, 2.0**60), 1),
+    }
+    found = accepted(intake(), Samples.of(HISTOGRAM, halves))
+    assert [key for key, _ in found.samples[0].rows()] == [("good",)]
+    half: dict[Key, Value] = {("half",): Quantiles((0.1, 0.2), 1.0, 1.5), ("good",): Quantiles((0.1, 0.2), 1.5, 1.0)}
+    found = accepted(intake(), Samples.of(SUMMARY, half))
+    assert [key for key, _ in found.samples[0].rows()] == [("good",)]
+    assert found.drops == {Drop.VALUE: 1}
+
+
 def test_a_histogram_with_the_wrong_number_of_buckets_does_not_shift_the_others() -> None:
     column = Samples.of(
         HISTOGRAM,

@@ -29,6 +29,10 @@ PROMETHEUS_3 = (
         "application/openmetrics-text",
         "application/openmetrics-text; version=1.0.0; charset=utf-8",
         "text/html, application/openmetrics-text",
+        'Application/OpenMetrics-Text; Version="1.0.0"',
+        "text/plain, application/openmetrics-text",
+        "text/plain;q=0.2, application/openmetrics-text;q=0.3, */*;q=0.1",
+        "application/openmetrics-text;q=0, application/openmetrics-text;version=1.0.0;q=0.1",
     ],
 )
 def test_openmetrics_for_those_who_ask_for_it(accept: str) -> None:
@@ -46,6 +50,12 @@ def test_openmetrics_for_those_who_ask_for_it(accept: str) -> None:
         "text/html,application/xhtml+xml",
         "application/openmetrics-text; version=0.0.1",
         "application/openmetrics-text; version=abc",
+        "application/openmetrics-text; version=9.9",
+        "application/openmetrics-text; version=2.0.0, text/plain;q=0.1",
+        "application/openmetrics-text;q=0",
+        "application/openmetrics-text;q=1e999",
+        "application/openmetrics-text;q=0.3, text/plain;q=0.5",
+        "*/*, application/openmetrics-text;q=0.9",
         "application/openmetrics-text; version=1.0.0-rc.1x, text/plain; version=abc",
         "application/openmetrics-text; version=1e9",
         "application/openmetrics-text; version=1.a",

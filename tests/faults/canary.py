@@ -6,6 +6,7 @@ import gzip
 from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from typing import cast
 
 from tests.faults.process import Daemon
 
@@ -38,8 +39,24 @@ FORMS: Mapping[str, tuple[str, ...]] = {
 }
 
 
+class Sweep:
+    """How much has been searched so far: a sweep that looked nowhere found nothing either."""
+
+    outputs = 0
+    searches = 0
+    found = 0
+
+
 def hits(where: str, output: bytes) -> list[str]:
     """Which canaries an output shows, in whatever form."""
+    found = _hits(where, output)
+    Sweep.outputs += 1
+    Sweep.searches += sum(map(len, FORMS.values()))
+    Sweep.found += len(found)
+    return found
+
+
+def _hits(where: str, output: bytes) -> list[str]:
     text = output.decode(errors="replace")
     seen = (text, text.lower())
     return [
@@ -57,7 +74,7 @@ def answers(daemon: Daemon) -> Iterator[tuple[str, bytes]]:
     yield "/metrics", daemon.get("/metrics").body
     yield "/metrics as OpenMetrics", daemon.get("/metrics", Accept=_OPENMETRICS).body
     yield "/metrics compressed", gzip.decompress(daemon.get("/metrics", Accept_Encoding="gzip").body)
-    for path in ("/", "/openapi.json", "/-/healthy", "/-/ready", "/nowhere", "/metrics?collect[]=nobody"):
+    for path in (*pages(daemon), "/nowhere", "/metrics?collect[]=nobody"):
         answer = daemon.get(path)
         yield path, repr(answer.headers).encode() + answer.body
     for path in ("", "/status", "/health", "/health/stats", "/health/nobody", "/nobody"):
@@ -69,6 +86,13 @@ def answers(daemon: Daemon) -> Iterator[tuple[str, bytes]]:
     for query in ("", "?dry_run=1", "?dry_run=maybe"):
         yield f"POST /-/reload{query}", daemon.reload(query).body
     yield "the arguments", daemon.command_line()
+
+
+def pages(daemon: Daemon) -> list[str]:
+    """Everything that can be read, by the daemon's own description; a target's own pages are those of the first."""
+    described = cast(dict[str, dict[str, object]], daemon.get("/openapi.json").json()["paths"])
+    streams = ("/events",)
+    return [path.replace("{name}", "one") for path in described if "get" in described[path] and path not in streams]
 
 
 def files(daemon: Daemon) -> Iterator[tuple[str, bytes]]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.receiver import Background, Receiver
+from tests.faults.canary import Sweep
 from tests.faults.rows import ROWS, row_of
 from tests.faults.scene import Scene
 from tests.faults.servers import Prometheus
@@ -66,4 +67,6 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     ):
         if rows:
             terminalreporter.write_line(f"{word}: " + "; ".join(f"{row} ({ROWS[row]})" for row in rows))
+    sweep = f"{Sweep.searches:,} searches for secrets in {Sweep.outputs:,} outputs, {Sweep.found} found"
+    terminalreporter.write_line(sweep)
     terminalreporter.write_line(f"faults survived: {sum(survived.get(row, False) for row in ROWS)} of {len(ROWS)}")

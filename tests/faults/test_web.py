@@ -213,14 +213,13 @@ def test_WEB3_malformed_requests_get_400_and_cost_one_line_together(scene: Scene
 def test_WEB4_no_accept_header_makes_the_page_fail(scene: Scene) -> None:
     daemon = scene.start(scene.config())
     accepts = ["", ",;=", "q=NaN", "text/plain;q=NaN", "*/*;q=0", "text/plain;version=9.9", "a/b" * 2_000, '"', "\xff"]
-    accepts += ["application/openmetrics-text;version=abc", "text/*;q=-1"]
+    openmetrics = "application/openmetrics-text"
+    accepts += [f"{openmetrics};{less}" for less in ("version=abc", "version=9.9", "q=0", "q=1e999")] + ["text/*;q=-1"]
     with scene.fault():
         for accept in accepts:
             said = ask(daemon.port, get("/metrics", f"Accept: {accept}"))
             assert (said.status, said.header("Content-Encoding")) == (200, None), accept
             assert (said.header("Content-Type") or "").startswith("text/plain; version=0.0.4"), accept
-        for accept in ("application/openmetrics-text;version=9.9", "application/openmetrics-text;q=1e999"):
-            assert ask(daemon.port, get("/metrics", f"Accept: {accept}")).status == 200, accept
         for encoding, zipped in {
             "gzip": True,
             "gzip;q=0": False,

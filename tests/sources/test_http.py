@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import resource
 import socket
 import ssl
 import time
@@ -696,6 +697,19 @@ async def test_up21_the_clock_of_the_remote_means_nothing() -> None:
 async def test_a_pause_is_heard_only_where_it_means_one() -> None:
     async with serve(answer(200, "Retry-After: 60")) as remote:
         assert (await ask(remote.url())).retry_after is None
+
+
+async def test_without_descriptors_it_is_not_the_remote_that_is_to_blame() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    async with serve(answer(200)) as remote, client() as made:
+        asked = request(remote.url())
+        with socket.socket() as lowest:  # the next descriptor there would be
+            resource.setrlimit(resource.RLIMIT_NOFILE, (lowest.fileno(), hard))
+        try:
+            assert await fails(made.ask(asked, 5)) == (Reason.LIMIT, "no file descriptor left")
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert (await made.ask(asked, 5)).status == 200
 
 
 async def test_a_url_with_a_password_is_refused() -> None:
