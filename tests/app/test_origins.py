@@ -213,12 +213,15 @@ async def test_the_files_of_targets_are_checked_with_the_configuration(tmp_path:
     """Each mistake stands with its file and place."""
     (tmp_path / "t.yaml").write_text("- {name: a, type: slak}\n")
     (tmp_path / "u.yaml").write_text("name: a\n")
-    (tmp_path / "c").write_text("targets: {files: ['*.yaml']}\n")
+    (tmp_path / "am.yml").write_text("receivers: [")
+    (tmp_path / "good.yml").write_text("receivers: []")
+    (tmp_path / "c").write_text("targets: {files: ['*.yaml'], alertmanager: [{file: am.yml}, {file: good.yml}]}\n")
     found = [str(problem) for problem in Daemon(Flags(config_file=tmp_path / "c"), {}).problems()]
     assert found == [
         f"{tmp_path}/t.yaml:1:3: [0]: exactly one of url, url_file is needed",
         f"{tmp_path}/t.yaml:1:19: [0].type: expected rootly, pagerduty, slack or webhook; did you mean 'slack'?",
         f"{tmp_path}/u.yaml:1:1: expected a list of targets",
+        f"{tmp_path}/am.yml: the configuration of Alertmanager: {tmp_path}/am.yml:2:1: not valid YAML",
     ]
 
 
