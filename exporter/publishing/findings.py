@@ -48,7 +48,9 @@ class Findings:
         self.merged = Merged()
         self._sources: dict[str, Source] = {}
         self._duplicates: frozenset[Invalid] = frozenset()
-        self._pictures: tuple[Mapping[str, Target], DiscoveryDetail] | None = None
+        self._pictured: Mapping[str, Target] | None = None
+        self._pictures: dict[str, TargetPicture] = {}
+        self._detail = DiscoveryDetail()
 
     @property
     def sources(self) -> tuple[Source, ...]:
@@ -147,8 +149,12 @@ class Findings:
         )
 
     def discovery_detail(self) -> DiscoveryDetail:
-        """The targets as they may be seen; made once for each state of the directory."""
-        targets = self.directory.current()
-        if self._pictures is None or self._pictures[0] is not targets:
-            self._pictures = (targets, DiscoveryDetail(tuple(map(TargetPicture.of, targets.values()))))
-        return self._pictures[1]
+        """The targets as they may be seen; made once for each state of the directory, and of a target once."""
+        targets, before = self.directory.current(), self._pictured or {}
+        if targets is not self._pictured:
+            self._pictures = {
+                name: self._pictures[name] if before.get(name) is target else TargetPicture.of(target)
+                for name, target in targets.items()
+            }
+            self._pictured, self._detail = targets, DiscoveryDetail(tuple(self._pictures.values()))
+        return self._detail

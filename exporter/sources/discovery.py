@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from math import inf
 from pathlib import Path
 
@@ -15,7 +16,9 @@ from exporter.publishing.refresh import Asked, RefreshRules
 from exporter.sources.flaws import FlawLog
 from exporter.sources.lister import Desk, Lister
 from exporter.sources.origins import Origin, Static
+from exporter.sources.reading import Reader
 
+_NOTING = 1.0  # seconds
 _HAIR = 0.001  # seconds: a timer may fire this early
 
 
@@ -37,7 +40,8 @@ class Discovery:
         self._findings = findings
         self._refreshes = findings.refreshes
         self._tell = tell
-        self._watch = Watch((), offload, self._files_changed, look)
+        self._reader = Reader(offload)
+        self._watch = Watch((), self._reader, self._files_changed, look)
         self._desk = Desk(
             findings=findings,
             clock=clock,
@@ -182,12 +186,18 @@ class Discovery:
         self._watch.follow(watched)
 
     async def _prepare(self) -> None:
-        """Notes how the files are before they are read: what changes after that is seen."""
-        await self._watch.prime()
+        """Notes how the files are before they are read: what changes after that is seen.
+
+        Where that takes long some file system hangs, and files elsewhere are read all the same.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_NOTING):
+                await self._watch.prime()
 
     async def close(self) -> None:
         """Ends what is under way; from then on there is no refresh."""
         self._refreshes.close()
+        self._reader.close()
         flight, self._flight = self._flight, None
         if flight is not None:
             flight.cancel()

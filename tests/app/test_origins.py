@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import json
 import os
 import subprocess
@@ -212,12 +213,15 @@ async def test_the_files_of_targets_are_checked_with_the_configuration(tmp_path:
     """Each mistake stands with its file and place."""
     (tmp_path / "t.yaml").write_text("- {name: a, type: slak}\n")
     (tmp_path / "u.yaml").write_text("name: a\n")
-    (tmp_path / "c").write_text("targets: {files: ['*.yaml']}\n")
+    (tmp_path / "am.yml").write_text("receivers: [")
+    (tmp_path / "good.yml").write_text("receivers: []")
+    (tmp_path / "c").write_text("targets: {files: ['*.yaml'], alertmanager: [{file: am.yml}, {file: good.yml}]}\n")
     found = [str(problem) for problem in Daemon(Flags(config_file=tmp_path / "c"), {}).problems()]
     assert found == [
         f"{tmp_path}/t.yaml:1:3: [0]: exactly one of url, url_file is needed",
         f"{tmp_path}/t.yaml:1:19: [0].type: expected rootly, pagerduty, slack or webhook; did you mean 'slack'?",
         f"{tmp_path}/u.yaml:1:1: expected a list of targets",
+        f"{tmp_path}/am.yml: the configuration of Alertmanager: {tmp_path}/am.yml:2:1: not valid YAML",
     ]
 
 
@@ -294,3 +298,18 @@ async def test_a_cluster_of_which_nothing_is_known_makes_discovery_fail(tmp_path
         async with running(tmp_path / "c", text) as (_, session):
             found = await until(session, 'platform_exporter_collector_up{collector="discovery"} 0.0')
             assert "publishing_targets{" not in found
+
+
+async def test_the_secret_of_an_operator_holds_the_receivers(tmp_path: Path) -> None:
+    """Packed, as the operator writes it; a cluster without targets of its own needs no section."""
+    text = f"receivers: [{{name: team, webhook_configs: [{{url: '{NOWHERE}'}}]}}]"
+    with KubernetesApi() as api:
+        kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
+        api.put("monitoring", "main-generated", {"alertmanager.yaml.gz": gzip.compress(text.encode())})
+        more = "alertmanager: [{secret: monitoring/main-generated}, {secret: monitoring/none, key: x}], "
+        async with running(tmp_path / "c", f"targets: {{{more}{cluster(kubeconfig)}}}") as (_, session):
+            await until(session, *shown("team/webhook/0"), 'publishing_receiver_integrations{receiver="team"} 1.0')
+            await until(session, 'publishing_discovery_errors_total{error_type="http_status"} 1.0')
+            reasons = {source["name"]: source["reason"] for source in (await status(session))["sources"]}
+            assert reasons["alertmanager monitoring/none/x"] == "http_status", "the other one is not there"
+            assert reasons["alertmanager monitoring/main-generated/alertmanager.yaml.gz"] is None

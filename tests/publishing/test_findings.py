@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from exporter.model.errors import Failure
@@ -146,8 +148,14 @@ def test_the_pictures_are_made_once(findings: Findings) -> None:
     first = findings.discovery_detail()
     assert [picture.name for picture in first.targets] == ["a"]
     assert findings.discovery_detail() is first
-    findings.took("file", listing("b"), at(2), 0.1)
-    assert [picture.name for picture in findings.discovery_detail().targets] == ["b"]
+    kept, changed = findings.merged.targets[0], target("b")
+    findings.took("file", Listing(origin="file", targets=(kept, changed)), at(2), 0.1)
+    second = findings.discovery_detail()
+    assert [picture.name for picture in second.targets] == ["a", "b"]
+    assert second.targets[0] is first.targets[0]
+    moved = replace(kept, url=Secret("https://elsewhere/x"))
+    findings.took("file", Listing(origin="file", targets=(moved,)), at(3), 0.1)
+    assert [picture.shown for picture in findings.discovery_detail().targets] == ["https://elsewhere"]
 
 
 def test_every_whole_listing_is_counted_and_of_a_watch_only_what_is_new(findings: Findings) -> None:

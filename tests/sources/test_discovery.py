@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from exporter.model.collector import T
+from exporter.model.collector import Offload, T
 from exporter.model.errors import Failure
 from exporter.model.reason import Reason
 from exporter.model.secret import Secret
@@ -110,10 +110,10 @@ class Telling(Place):
 class World:
     """Discovery with what it knows and what it told."""
 
-    def __init__(self) -> None:
+    def __init__(self, offload: Offload = at_once) -> None:
         self.findings = Findings()
         self.told: list[tuple[float, tuple[str, ...]]] = []
-        self.discovery = Discovery(self.findings, LoopClock(), at_once, self._tell, luck=lambda: 0.0)
+        self.discovery = Discovery(self.findings, LoopClock(), offload, self._tell, luck=lambda: 0.0)
 
     def _tell(self, names: Iterable[str]) -> None:
         self.told.append((now(), tuple(names)))
@@ -426,3 +426,26 @@ async def test_a_changed_file_between_two_refreshes_makes_one_of_all_origins(tmp
         await asyncio.sleep(5.0)
         assert (len(near.times), len(far.times)) == (2, 2)
         assert world.detail.state is RefreshState.SUCCESS
+
+
+async def test_a_file_system_that_hangs_holds_up_its_own_files_alone(tmp_path: Path) -> None:
+    """And only one thread waits there, however often it is tried."""
+    calls = 0
+
+    async def hangs(call: Callable[[], T]) -> T:
+        nonlocal calls
+        calls += 1
+        await asyncio.Event().wait()
+        return call()
+
+    world = World(hangs)
+    healthy = Place("file", [listing("a", origin="file")], [tmp_path / "t.yaml"])
+    world.discovery.configure([healthy], RULES)
+    loop = asyncio.create_task(world.discovery.run())
+    await asyncio.sleep(700.0)
+    assert world.names == ["a"]
+    assert len(healthy.times) == 3
+    assert calls == 1
+    loop.cancel()
+    await asyncio.gather(loop, return_exceptions=True)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -192,6 +192,27 @@ async def test_a_page_that_is_too_large_is_asked_for_in_smaller_ones(api: Kubern
     assert {asked.query["limit"] for asked in api.requests.of("list")} == {"30", "3"}
 
 
+@pytest.mark.parametrize(
+    ("body", "requests"),
+    [
+        (b'{"metadata":{"resourceVersion":"1","continue":"again"},"items":[]}', 2),
+        (b'{"metadata":{"resourceVersion":""},"items":null}', 1),
+    ],
+    ids=["endless", "versionless"],
+)
+async def test_a_list_that_makes_no_sense_is_not_asked_for_without_end(
+    api: KubernetesApi, tmp_path: Path, body: bytes, requests: int
+) -> None:
+    api.fail(faults.says(body), "list")
+    async with open_cluster(api, tmp_path) as cluster:
+        if requests == 1:
+            assert (await cluster.list()).targets == ()
+        else:
+            failed = await failure_of(cluster)
+            assert (failed.reason, failed.detail) == (Reason.DECODE, "the list does not come to an end")
+    assert len(api.requests) == requests
+
+
 async def test_bodies_have_a_limit_each_and_together(api: KubernetesApi, tmp_path: Path) -> None:
     fill(api, ["a", "b", "c"])
     async with open_cluster(api, tmp_path, limits=Limits(body=100)) as cluster:

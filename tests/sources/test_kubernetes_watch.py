@@ -163,6 +163,21 @@ async def test_a_watch_that_lived_long_is_begun_again_at_once(api: KubernetesApi
     assert pauses.taken == []
 
 
+async def test_after_a_watch_that_lived_long_the_pauses_begin_anew(api: KubernetesApi, tmp_path: Path) -> None:
+    pauses = Pauses()
+    api.fail(faults.refuses(500), "watch", times=3)
+    async with following(api, tmp_path, pauses=pauses) as follower:
+        await live(api, follower)
+        fill(api, ["one"])
+        await follower.sees("one")
+        assert pauses.taken == [1.0, 2.0, 4.0]
+        pauses.clock.advance(10.0)
+        api.fail(faults.refuses(500), "watch", times=2)
+        api.drop_watches()
+        await live(api, follower)
+        await follower.until(lambda: pauses.taken[3:] == [1.0, 2.0])
+
+
 async def test_a_version_that_is_too_old_at_the_start_leads_to_a_list(api: KubernetesApi, tmp_path: Path) -> None:
     fill(api, ["one", "two"])
     async with following(api, tmp_path, pauses=Pauses()) as follower:

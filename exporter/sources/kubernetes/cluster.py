@@ -18,7 +18,7 @@ from exporter.publishing.payload import Parse
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.backoff import Steps
 from exporter.sources.kubernetes.client import Gone, Limits, Question, Server
-from exporter.sources.kubernetes.objects import Outcome, Page, Place, SecretObject, decode, listing
+from exporter.sources.kubernetes.objects import Outcome, Page, PageMetadata, Place, SecretObject, decode, listing
 from exporter.sources.kubernetes.watching import Stream, Watcher, Watching
 from exporter.sources.origins import Incomplete
 
@@ -136,7 +136,7 @@ class Cluster:
     async def _pages(self, place: Place) -> None:
         known: dict[str, tuple[str, Outcome]] = {}
         version, token, size, left = "", "", self._limits.page, self._limits.total
-        while not version or token:
+        while True:
             try:
                 body = await self._read(self._page(place, size, token))
             except Failure as failure:
@@ -147,14 +147,13 @@ class Cluster:
             left -= len(body)
             if left < 0:
                 raise Failure(Reason.TOO_LARGE, f"the list is larger than {self._limits.total} bytes")
-            page = decode(body, Page)
+            about, before = await _parse(body, place, known), token
             del body
-            for number, secret in enumerate(page.items or ()):
-                known[secret.metadata.name] = place.read(secret)
-                if number % _TURN == _TURN - 1:
-                    await asyncio.sleep(0)
-            version, token = version or page.metadata.resource_version, page.metadata.continue_ or ""
-        place.replace(known, version)
+            version, token = version or about.resource_version, about.continue_ or ""
+            if not token:
+                return place.replace(known, version)
+            if token == before:
+                raise Failure(Reason.DECODE, "the list does not come to an end")
 
     def _page(self, place: Place, size: int, token: str) -> Question:
         params = {"labelSelector": self._options.label_selector, "limit": str(size), "continue": token}
@@ -180,3 +179,13 @@ class Cluster:
             if len(body) > self._limits.body:
                 raise Failure(Reason.TOO_LARGE, f"the answer is larger than {self._limits.body} bytes")
         return body
+
+
+async def _parse(body: bytearray, place: Place, known: dict[str, tuple[str, Outcome]]) -> PageMetadata:
+    """Adds what is in a page. In a function of its own so that nothing of it is kept while the next one comes."""
+    page = decode(body, Page)
+    for number, secret in enumerate(page.items or ()):
+        known[secret.metadata.name] = place.read(secret)
+        if number % _TURN == _TURN - 1:
+            await asyncio.sleep(0)
+    return page.metadata
