@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -143,6 +144,23 @@ async def test_the_watch_too_reads_the_token_again(api: KubernetesApi, tmp_path:
         api.end_watches()
         fill(api, ["two"])
         await follower.sees("one", "two")
+    await cluster.close()
+
+
+async def test_what_is_under_way_when_a_token_is_replaced_goes_on(api: KubernetesApi, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(TOKEN)
+    kubeconfig = api.entry().with_token_file(tmp_path / "kubeconfig", token)
+    cluster = cluster_of(kubeconfig, PLACE, "other", pauses=Pauses())
+    async with Follower(cluster).following() as follower:
+        await follower.until(lambda: api.watches == 2)
+        api.token = NEXT
+        token.write_text(NEXT)
+        wanted = [cluster.secret(PLACE, "one", "config") for _ in range(4)]
+        assert len(set(await asyncio.gather(*wanted))) == 1
+        fill(api, ["two"], "other")
+        await follower.sees("one", "two")
+        assert len(api.requests.of("watch")) == 2
     await cluster.close()
 
 

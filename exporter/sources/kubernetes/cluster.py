@@ -17,8 +17,9 @@ from exporter.publishing.listing import Listing
 from exporter.publishing.payload import Parse
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.backoff import Steps
-from exporter.sources.kubernetes.client import Gone, Limits, Question, Server
 from exporter.sources.kubernetes.objects import Outcome, Page, PageMetadata, Place, SecretObject, decode, listing
+from exporter.sources.kubernetes.question import Limits, Question
+from exporter.sources.kubernetes.server import Gone, Server
 from exporter.sources.kubernetes.watching import Stream, Watcher, Watching
 from exporter.sources.origins import Incomplete
 

@@ -14,8 +14,9 @@ from exporter.model.collector import Clock
 from exporter.model.errors import Failure
 from exporter.model.reason import Reason
 from exporter.sources.backoff import Steps
-from exporter.sources.kubernetes.client import Forbidden, Gone, Limits, Question, Server
 from exporter.sources.kubernetes.objects import Event, Place, Status, decode
+from exporter.sources.kubernetes.question import Limits, Question
+from exporter.sources.kubernetes.server import Forbidden, Gone, Server
 
 _STEADY = 10.0  # seconds a watch has to live before it may be begun again at once
 _TURN = 100  # lines, taken before others have their turn
