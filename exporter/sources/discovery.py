@@ -13,6 +13,7 @@ from exporter.config.watch import Watch
 from exporter.model.collector import Clock, Offload
 from exporter.publishing.findings import Findings
 from exporter.publishing.refresh import Asked, RefreshRules
+from exporter.sources.flaws import FlawLog
 from exporter.sources.lister import Desk, Lister
 from exporter.sources.origins import Origin, Static
 from exporter.sources.reading import Reader
@@ -56,6 +57,7 @@ class Discovery:
         self._again_at = inf  # when a watch that cannot go on is to have its new list
         self._stales = 0
         self._last_stale = -inf
+        self._flaws = FlawLog()
 
     # -- what is asked
 
@@ -159,6 +161,7 @@ class Discovery:
     def _heard(self, changed: bool) -> None:
         self._follow_files()
         if changed:
+            self._flaws.note(self._findings.merged.invalid)
             self._tell(("health", "discovery", "refresh"))
 
     def _stale(self) -> None:

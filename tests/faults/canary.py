@@ -22,6 +22,10 @@ CANARIES = {
     "option": "zqOption5Mf7rUc9",
     "exception": "zqException1Gd4hPj6",
     "mistake": "zqMistake8Bn2vLx5",
+    "secret_path": "zqSecretPath3Kd8tWn",
+    "secret_header": "zqSecretHeader7Yb2",
+    "secret_padding": "zqSecretPadding5Qc9",
+    "bearer": "zqBearer4Xm6hRj1Vs",
 }
 ENVIRON = {"CANARY_VARIABLE": CANARIES["variable"]}
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.fakes.receiver import Background, Receiver
 from tests.faults.canary import Sweep
+from tests.faults.clusters import Site
 from tests.faults.rows import ROWS, row_of
 from tests.faults.scene import Scene
 from tests.faults.servers import Prometheus
@@ -50,6 +51,14 @@ def alone(tmp_path: Path, background: Background, receiver: Receiver) -> Iterato
     scene = Scene(tmp_path, background, receiver, None)
     yield scene
     scene.close()
+
+
+@pytest.fixture
+def site(scene: Scene) -> Iterator[Site]:
+    """A cluster for the daemon to find targets in."""
+    site = Site(scene)
+    yield site
+    site.close()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

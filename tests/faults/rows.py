@@ -59,6 +59,23 @@ ROWS = {
     "UP19": "one address family, or a dead one first",
     "UP20": "a target that flaps",
     "UP21": "an upstream whose clock is wrong",
+    "K8S1": "the API server is down at start",
+    "K8S2": "the API server refuses a token that has expired or was rotated",
+    "K8S3": "listing or watching is forbidden",
+    "K8S4": "the API server asks for a pause",
+    "K8S5": "versions that are too old, in all forms",
+    "K8S6": "a watch that ends at once, every time",
+    "K8S7": "a watch that is open and silent",
+    "K8S8": "a Secret is deleted while nobody watches",
+    "K8S9": "Secrets malformed in every way",
+    "K8S10": "targets disabled in all spellings",
+    "K8S11": "two Secrets with one target name",
+    "K8S12": "a Secret that points where nothing may be probed",
+    "K8S13": "thousands of large Secrets, and Secrets that come and go",
+    "K8S14": "a namespace is deleted, a selector selects nothing",
+    "K8S15": "lines of a watch that cannot be read, or are no news",
+    "K8S16": "a proxy answers instead of the API server",
+    "K8S17": "credentials that cannot be used, authorities that change",
     "WEB1": "slow heads, slow bodies, slow readers",
     "WEB2": "ten thousand connections",
     "WEB3": "what is no request",
@@ -92,7 +109,7 @@ ROWS = {
     "CARD6": "texts of errors as labels",
 }
 
-_ROW = re.compile(r"tests/faults/.*::test_([A-Z]+[0-9]+)_")
+_ROW = re.compile(r"tests/faults/.*::test_(K8S[0-9]+|[A-Z]+[0-9]+)_")
 
 
 def row_of(nodeid: str) -> str | None:

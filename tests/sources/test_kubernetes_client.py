@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -312,6 +313,21 @@ async def test_a_proxy_that_leads_nowhere_is_told(api: KubernetesApi, tmp_path: 
         async with using(kubeconfig) as cluster:
             failed = await failure_of(cluster)
     assert (failed.reason, failed.detail) == (Reason.CONNECT, "the proxy does not lead to the API server")
+
+
+async def test_what_the_environment_says_of_proxies_and_passwords_is_not_for_this(
+    api: KubernetesApi, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    netrc = tmp_path / "netrc"
+    netrc.write_text("default login somebody password secret\n")
+    netrc.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(netrc))
+    for name in ("https_proxy", "HTTPS_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    async with using(api.kubeconfig(tmp_path / "kubeconfig")) as cluster:
+        assert names(await cluster.list()) == ["one"]
+        # Nor are threads kept busy with it that others may need.
+        assert not [thread for thread in threading.enumerate() if thread.name.startswith("asyncio_")]
 
 
 async def test_a_cluster_may_be_closed_at_any_time(api: KubernetesApi, tmp_path: Path) -> None:

@@ -103,7 +103,9 @@ async def connect(kubeconfig: Path | None) -> Client:
 
     # It logs what plugins for credentials print, which may be a credential.
     logging.getLogger("kubernetes.aio.config").setLevel(logging.CRITICAL + 1)
-    configuration = Configuration(client_session_kwargs={"middlewares": (_once,)})
+    # The environment has no say: a .netrc that names the server would break every request, a variable would send the
+    # token through a proxy. The kubeconfig may name one.
+    configuration = Configuration(client_session_kwargs={"middlewares": (_once,), "trust_env": False})
     if kubeconfig is None and os.environ.get("KUBERNETES_SERVICE_HOST"):
         problem = _from_service_account(configuration)
     else:

@@ -25,6 +25,8 @@ from exporter.sources.origins import Incomplete
 
 _TRIES = 3  # of a list whose pages expire while it is read
 _TURN = 100  # Secrets, parsed before others have theirs
+# Seconds in which news are gathered: whoever hears of them looks at all targets each time, however little changed.
+_GATHER = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,13 +97,18 @@ class Cluster:
         `stale` means that a new list is needed; the watch waits for it.
         """
 
-        def tell() -> None:
-            changed(listing(self._places))
-
+        news = asyncio.Event()
         async with asyncio.TaskGroup() as tasks:
             for watcher in self._watchers:
-                tasks.create_task(watcher.run(tell, stale))
-            await asyncio.Event().wait()
+                tasks.create_task(watcher.run(news.set, stale))
+            tasks.create_task(self._tell(news, changed))
+
+    async def _tell(self, news: asyncio.Event, changed: Callable[[Listing], None]) -> None:
+        while True:
+            await news.wait()
+            news.clear()
+            changed(listing(self._places))
+            await asyncio.sleep(_GATHER)
 
     async def secret(self, namespace: str, name: str, key: str) -> bytes:
         """One value of one Secret."""
