@@ -7,11 +7,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from aiohttp import web
 
 from tests.fakes.authority import Authority
 from tests.fakes.kubernetes import faults
-from tests.fakes.kubernetes.recording import Asked
 from tests.faults.canary import CANARIES
 from tests.faults.clusters import ERRORS, PLACE, Site, probed, rotated, steady
 from tests.faults.process import until
@@ -146,11 +144,6 @@ def test_K8S4_a_pause_the_api_server_asks_for_is_kept_by_everyone(scene: Scene, 
         steady(page)
 
 
-async def expires(request: web.Request, asked: Asked) -> web.StreamResponse | None:
-    """The first page is fine; the next is of a list that nobody remembers."""
-    return faults.refusal(410, asked) if "continue" in asked.query else None
-
-
 def test_K8S5_whatever_is_too_old_is_listed_again_and_nothing_is_lost(scene: Scene, site: Site) -> None:
     site.put(*(f"bulk-{number:03}" for number in range(550)), enabled=False)
     site.start("one", "two", interval="60s")
@@ -171,7 +164,7 @@ def test_K8S5_whatever_is_too_old_is_listed_again_and_nothing_is_lost(scene: Sce
         site.api.expire_watches()  # within its stream
         site.put("four")
         whole("four", "three", "two")
-        site.api.fail(expires, "list", times=4)  # between two pages, twice
+        site.api.fail(faults.forgets_pages, "list", times=4)  # between two pages, twice
         site.put("five")
         assert site.refresh() == 202
         whole("five", "four", "three", "two")

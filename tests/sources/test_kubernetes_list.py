@@ -145,18 +145,31 @@ async def test_a_secret_of_the_same_version_is_not_parsed_again(api: KubernetesA
 async def test_a_list_that_expires_between_its_pages_is_begun_again(api: KubernetesApi, tmp_path: Path) -> None:
     fill(api, ["a", "b", "c"])
     limits = Limits(page=2)
-    api.fail(faults.refuses(410), "list", times=1)
+    api.fail(faults.forgets_pages, "list", times=2)
     async with open_cluster(api, tmp_path, limits=limits) as cluster:
         assert names(await cluster.list()) == ["a", "b", "c"]
-        assert ["continue" in asked.query for asked in api.requests.of("list")] == [False, False, True]
-        api.fail(faults.refuses(410), "list")
+        assert ["continue" in asked.query for asked in api.requests.of("list")] == [False, True, False, True]
+        api.fail(faults.forgets_pages, "list")
         api.requests.clear()
         failed = await failure_of(cluster)
     assert (failed.reason, failed.detail) == (
         Reason.HTTP_STATUS,
         "the list of the namespace alerts expires before its end",
     )
-    assert len(api.requests) == 3
+    assert len(api.requests) == 6
+
+
+async def test_a_list_that_is_too_old_from_the_start_is_not_asked_for_again_at_once(
+    api: KubernetesApi, tmp_path: Path
+) -> None:
+    api.fail(faults.refuses(410), "list")
+    async with open_cluster(api, tmp_path) as cluster:
+        failed = await failure_of(cluster)
+    assert (failed.reason, failed.detail) == (
+        Reason.HTTP_STATUS,
+        "the answer to list secrets in the namespace alerts was 410",
+    )
+    assert len(api.requests) == 1
 
 
 async def test_versions_that_are_forgotten_between_two_pages_cost_nothing(api: KubernetesApi, tmp_path: Path) -> None:

@@ -382,6 +382,16 @@ async def test_a_watch_that_is_forbidden_is_tried_again_seldom_and_told_once(
     assert record.fields["detail"].startswith("not allowed to watch secrets in the namespace alerts")  # type: ignore[attr-defined]
 
 
+async def test_a_watch_whose_credentials_are_refused_is_tried_again_as_seldom(
+    api: KubernetesApi, tmp_path: Path
+) -> None:
+    api.fail(faults.refuses(401), "watch")
+    pauses = Pauses()
+    async with following(api, tmp_path, pauses=pauses) as follower:
+        await follower.until(lambda: len(pauses.taken) >= 2)
+    assert set(pauses.taken) == {30.0}
+
+
 async def test_a_pause_the_server_asks_for_is_kept_by_the_watch(api: KubernetesApi, tmp_path: Path) -> None:
     api.fail(faults.refuses(429, retry_after=45), "watch", times=1)
     pauses = Pauses()

@@ -128,19 +128,20 @@ class Cluster:
 
     async def _list(self, place: Place) -> None:
         for _ in range(_TRIES):
-            try:
-                return await self._pages(place)
-            except Gone as gone:
-                expired = gone
-        raise Failure(expired.reason, f"the list of the namespace {place.namespace} expires before its end")
+            if await self._pages(place):
+                return
+        raise Failure(Reason.HTTP_STATUS, f"the list of the namespace {place.namespace} expires before its end")
 
-    async def _pages(self, place: Place) -> None:
+    async def _pages(self, place: Place) -> bool:
+        """False if the list expired between two of its pages: it may be begun again at once."""
         known: dict[str, tuple[str, Outcome]] = {}
         version, token, size, left = "", "", self._limits.page, self._limits.total
         while True:
             try:
                 body = await self._read(self._page(place, size, token))
             except Failure as failure:
+                if isinstance(failure, Gone) and token:
+                    return False
                 if failure.reason is not Reason.TOO_LARGE or size == 1:
                     raise
                 size = max(1, size // 8)  # large Secrets come in smaller pages
@@ -152,7 +153,8 @@ class Cluster:
             del body
             version, token = version or about.resource_version, about.continue_ or ""
             if not token:
-                return place.replace(known, version)
+                place.replace(known, version)
+                return True
             if token == before:
                 raise Failure(Reason.DECODE, "the list does not come to an end")
 

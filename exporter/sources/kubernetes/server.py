@@ -26,10 +26,6 @@ class Gone(Failure):
     """What is asked for is older than what the server remembers: only a new list helps."""
 
 
-class Forbidden(Failure):
-    """Who we are is known, and may not do this."""
-
-
 class _Outdated(Exception):
     """Tokens and certificates may be others by now."""
 
@@ -96,7 +92,7 @@ class Server:
         if status == 401:
             return Failure(Reason.AUTH, f"the API server does not accept our credentials, asked to {question}{whose}")
         if status == 403:
-            return Forbidden(Reason.AUTH, f"not allowed to {question}{whose}")
+            return Failure(Reason.AUTH, f"not allowed to {question}{whose}")
         if status == 410:
             return Gone(Reason.HTTP_STATUS, f"the answer to {question} was 410")
         if status == 429:

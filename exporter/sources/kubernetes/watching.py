@@ -16,7 +16,7 @@ from exporter.model.reason import Reason
 from exporter.sources.backoff import Steps
 from exporter.sources.kubernetes.objects import Event, Place, Status, decode
 from exporter.sources.kubernetes.question import Limits, Question
-from exporter.sources.kubernetes.server import Forbidden, Gone, Server
+from exporter.sources.kubernetes.server import Gone, Server
 
 _STEADY = 10.0  # seconds a watch has to live before it may be begun again at once
 _TURN = 100  # lines, taken before others have their turn
@@ -78,7 +78,8 @@ class Watcher:
             namespace, reason, detail = self._place.namespace, trouble.reason, trouble.detail
             text = "watch failed, changes are seen at the next refresh"
             say(logger, logging.WARNING, text, namespace=namespace, reason=reason, detail=detail)
-        longest = self._steps.longest if isinstance(trouble, Forbidden) else 0.0
+        # Asking again soon does not bring permissions or credentials; the next list tells when they are there.
+        longest = self._steps.longest if trouble is not None and trouble.reason is Reason.AUTH else 0.0
         await self._how.sleep(self._steps.next(at_least=max(longest, self._server.pause)))
 
     async def _interrupted(self, changed: Callable[[], None]) -> bool:

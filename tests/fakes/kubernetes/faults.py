@@ -86,6 +86,11 @@ async def drops(request: web.Request, asked: Asked) -> web.StreamResponse | None
     return None
 
 
+async def forgets_pages(request: web.Request, asked: Asked) -> web.StreamResponse | None:
+    """The first page of a list is fine; the next ones are of a list that nobody remembers."""
+    return refusal(410, asked) if "continue" in asked.query else None
+
+
 ends_at_once = says()
 
 
