@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -20,7 +23,7 @@ from tests.fakes.kubernetes.real import Place, real_or_fake
 from tests.fakes.kubernetes.roles import permissions, roles
 from tests.fakes.receiver import Background, Receiver
 from tests.faults import canary
-from tests.faults.process import Answer, Daemon, until
+from tests.faults.process import Answer, Daemon, python_path, until
 from tests.publishing.broken_secrets import BROKEN, CANARY
 
 PLACE = "alert-targets"
@@ -241,3 +244,19 @@ def test_the_roles_of_the_deployment_permit_what_is_asked_and_nothing_more(
         } == permissions(role)
     assert {request.name for request in api.requests if request.namespace == "monitoring"} == {name}
     assert {request.namespace for request in api.requests} == {"monitoring", PLACE}
+
+
+@pytest.mark.parametrize("clusters", [False, True])
+def test_the_client_library_is_imported_only_where_a_cluster_is_configured(
+    api: KubernetesApi, tmp_path: Path, clusters: bool
+) -> None:
+    """It costs half a second and as much memory as all the rest."""
+    kubeconfig = api.kubeconfig(tmp_path / "kubeconfig")
+    targets = {"kubernetes": {"kubeconfig": str(kubeconfig), "namespaces": [PLACE]}} if clusters else {}
+    (tmp_path / "exporter.yaml").write_text(json.dumps({"targets": targets}))
+    command = [sys.executable, "-X", "importtime", "-m", "exporter", "once", f"--config.file={tmp_path}/exporter.yaml"]
+    environ = {**os.environ, "PYTHONPATH": python_path()}
+    done = subprocess.run(command, env=environ, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0
+    assert (re.search(r"\| +kubernetes\b", done.stderr) is not None) is clusters
+    assert bool(api.requests) is clusters
