@@ -78,7 +78,7 @@ class Origins:
             label_selector=given.label_selector,
             kubeconfig=kubeconfig,
         )
-        return Cluster(options, policy_of(config), self._clock, parse=document_values)
+        return Cluster(options, policy_of(config), self._clock, self._offload, parse=document_values)
 
 
 def problems_in_files(config: Config, environ: Mapping[str, str]) -> Iterator[Problem]:

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter.engine.clock import SystemClock
+from exporter.engine.threads import DaemonPool
 from exporter.publishing.listing import Listing
 from exporter.publishing.policy import AddressPolicy
 from exporter.publishing.secret import read_secret
@@ -221,7 +222,7 @@ async def _measured(listed: Callable[[], Awaitable[object]]) -> float:
 
 def _cluster(folder: Path, namespace: str = _PLACE) -> Cluster:
     options = ClusterOptions((namespace,), _SELECTOR, folder / "kubeconfig")
-    return Cluster(options, AddressPolicy(), SystemClock())
+    return Cluster(options, AddressPolicy(), SystemClock(), DaemonPool("calls", 1))
 
 
 async def _ours(folder: Path) -> None:

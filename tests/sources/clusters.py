@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from exporter.model.errors import Failure
 from exporter.publishing.listing import Listing
@@ -15,6 +16,8 @@ from exporter.publishing.policy import AddressPolicy
 from exporter.sources.kubernetes import Cluster, ClusterOptions, Limits
 from tests.fakes.clock import ManualClock, RealClock
 from tests.fakes.kubernetes.api import KubernetesApi
+
+T = TypeVar("T")
 
 LABELS = {"publishing-target": "true"}
 PLACE = "alerts"
@@ -53,6 +56,11 @@ class Pauses:
         await asyncio.sleep(0)
 
 
+async def here(call: Callable[[], T]) -> T:
+    """Takes the place of a thread."""
+    return call()
+
+
 def cluster_of(
     kubeconfig: Path | None,
     *namespaces: str,
@@ -64,11 +72,12 @@ def cluster_of(
     options = ClusterOptions(namespaces or (PLACE,), selector, kubeconfig)
     limits = limits or Limits(timeout=5.0, silence=5.0)
     if pauses is None:
-        return Cluster(options, policy or AddressPolicy(), RealClock(), limits=limits)
+        return Cluster(options, policy or AddressPolicy(), RealClock(), here, limits=limits)
     return Cluster(
         options,
         policy or AddressPolicy(),
         pauses.clock,
+        here,
         limits=limits,
         sleep=pauses.sleep,
         chance=lambda: pauses.chance,

@@ -90,6 +90,7 @@ class World(RuleBasedStateMachine):
                 ClusterOptions(PLACES, kubeconfig=kubeconfig),
                 AddressPolicy(),
                 FastClock(),
+                pool,
                 limits=LIMITS,
                 sleep=lambda seconds: asyncio.sleep(seconds / SPEED),
             )

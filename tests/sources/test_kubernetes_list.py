@@ -6,19 +6,25 @@ import asyncio
 import base64
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from subprocess import run
+from typing import TypeVar
 
 import pytest
 
+from exporter.engine.threads import DaemonPool
 from exporter.model.errors import Backoff, Failure
 from exporter.model.reason import Flaw, Reason
-from exporter.sources.kubernetes import Cluster, Limits
+from exporter.publishing.policy import AddressPolicy
+from exporter.sources.kubernetes import Cluster, ClusterOptions, Limits
+from tests.fakes.clock import RealClock
 from tests.fakes.kubernetes import faults
 from tests.fakes.kubernetes.api import KubernetesApi
 from tests.sources.clusters import LABELS, PLACE, Pauses, cluster_of, config, fill, names
+
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -48,10 +54,24 @@ async def failure_of(cluster: Cluster) -> Failure:
 def test_the_client_library_is_not_imported_before_it_is_needed() -> None:
     script = (
         "import sys, exporter.sources.kubernetes as ours\n"
-        "ours.Cluster(ours.ClusterOptions(('a',)), None, None)\n"
+        "ours.Cluster(ours.ClusterOptions(('a',)), None, None, None)\n"
         "print([name for name in sys.modules if name.partition('.')[0] == 'kubernetes'])"
     )
     assert run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout.strip() == "[]"
+
+
+async def test_the_client_library_is_imported_on_a_thread(api: KubernetesApi, tmp_path: Path) -> None:
+    offloaded: list[str] = []
+
+    async def offload(call: Callable[[], T]) -> T:
+        offloaded.append(call.__name__)
+        return await DaemonPool("calls", 1)(call)
+
+    options = ClusterOptions((PLACE,), kubeconfig=api.kubeconfig(tmp_path / "kubeconfig"))
+    cluster = Cluster(options, AddressPolicy(), RealClock(), offload)
+    await cluster.list()
+    await cluster.close()
+    assert offloaded == ["load_library"]
 
 
 async def test_secrets_of_the_namespace_become_targets_with_their_place(api: KubernetesApi, tmp_path: Path) -> None:

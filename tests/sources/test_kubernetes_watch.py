@@ -18,7 +18,7 @@ from exporter.sources.kubernetes import Cluster, ClusterOptions, Limits
 from tests.fakes.clock import RealClock
 from tests.fakes.kubernetes import faults, shapes
 from tests.fakes.kubernetes.api import KubernetesApi
-from tests.sources.clusters import LABELS, PLACE, Follower, Pauses, cluster_of, config, fill, names
+from tests.sources.clusters import LABELS, PLACE, Follower, Pauses, cluster_of, config, fill, here, names
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_each_namespace_has_a_watch_of_its_own(api: KubernetesApi, tmp_pat
 
 
 async def test_without_namespaces_the_watch_waits_until_it_is_cancelled() -> None:
-    cluster = Cluster(ClusterOptions(()), AddressPolicy(), RealClock())
+    cluster = Cluster(ClusterOptions(()), AddressPolicy(), RealClock(), here)
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await cluster.watch(lambda listing: None, lambda: None)

@@ -96,6 +96,12 @@ async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTy
         raise aiohttp.ClientPayloadError from None
 
 
+def load_library() -> None:
+    """Imports what is needed of the library, which takes longer than a loop may be held."""
+    import kubernetes.aio.client.api_client
+    import kubernetes.aio.config  # noqa: F401  # a submodule may not come with its package
+
+
 async def connect(kubeconfig: Path | None) -> Client:
     """Reads who we are: from the kubeconfig, what a pod is given, or the kubeconfig the environment names."""
     from kubernetes.aio.client.api_client import ApiClient

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from exporter.model.collector import Clock
+from exporter.model.collector import Clock, Offload
 from exporter.model.errors import Failure
 from exporter.model.reason import Reason
 from exporter.publishing.listing import Listing
@@ -52,6 +52,7 @@ class Cluster:
         options: ClusterOptions,
         policy: AddressPolicy,
         clock: Clock,
+        offload: Offload,
         *,
         parse: Parse | None = None,
         limits: Limits | None = None,
@@ -60,7 +61,7 @@ class Cluster:
     ) -> None:
         self._options = options
         self._limits = limits or Limits()
-        self._server = Server(options.kubeconfig, clock)
+        self._server = Server(options.kubeconfig, clock, offload)
         self._places = [Place(namespace, policy, parse) for namespace in dict.fromkeys(options.namespaces)]
         # Each namespace has a watch of its own: together they must not ask more often than one would.
         first = float(max(1, len(self._places)))

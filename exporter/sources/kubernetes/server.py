@@ -11,10 +11,10 @@ from typing import TypeVar
 
 import aiohttp
 
-from exporter.model.collector import Clock
+from exporter.model.collector import Clock, Offload
 from exporter.model.errors import Backoff, Failure
 from exporter.model.reason import Reason
-from exporter.sources.kubernetes.client import Client, connect
+from exporter.sources.kubernetes.client import Client, connect, load_library
 from exporter.sources.kubernetes.question import Question
 from exporter.sources.reply import pause
 from exporter.sources.tls import fault
@@ -33,8 +33,9 @@ class _Outdated(Exception):
 class Server:
     """The API server of one cluster."""
 
-    def __init__(self, kubeconfig: Path | None, clock: Clock) -> None:
+    def __init__(self, kubeconfig: Path | None, clock: Clock, offload: Offload) -> None:
         self._kubeconfig = kubeconfig
+        self._offload = offload
         self._clock = clock
         self._client: Client | None = None
         self._connecting = asyncio.Lock()
@@ -103,6 +104,7 @@ class Server:
     async def _connected(self) -> Client:
         async with self._connecting:
             if self._client is None:
+                await self._offload(load_library)
                 self._client = await connect(self._kubeconfig)
             return self._client
 
