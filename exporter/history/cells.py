@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 LOW, HIGH, TOTAL, LAST, COUNT, JUMP, COVERED, RESETS = range(8)
 WIDTH = 8
 
+_NOTHING = array("d")
+
 Cell = list[float]
 Cells = dict[int, Cell]  # by the number of the minute or hour within its hour or day
 
@@ -47,7 +49,7 @@ def merged(cells: Iterable[tuple[int, Sequence[float]]]) -> Cells:
 def encode(cells: Mapping[int, Sequence[float]]) -> bytes:
     """The stored form of some cells."""
     slots = sorted(cells)
-    columns = [array("d", [cells[slot][column] for slot in slots]) for column in range(WIDTH)]
+    columns = [array("d", column) for column in zip(*[cells[slot] for slot in slots], strict=True)]
     # Whole seconds: cycles come within milliseconds of their time, and their noise would cost more than all else.
     columns[COVERED] = array("d", map(round, columns[COVERED]))
     modes, body = 0, array("d")
@@ -74,7 +76,10 @@ def encode(cells: Mapping[int, Sequence[float]]) -> bytes:
 
 
 def columns_of(stored: bytes) -> tuple[int, list[array[float]]]:
-    """The columns of what was stored, and a mask that has a bit for each cell that is there."""
+    """The columns of what was stored, and a mask that has a bit for each cell that is there.
+
+    A column from COUNT on that is all zero is empty: most have no jumps and resets, and nobody should copy them around.
+    """
     deflated, modes, mask = _HEAD.unpack_from(stored)
     shuffled = stored[_HEAD.size :]
     if deflated:
@@ -96,7 +101,7 @@ def columns_of(stored: bytes) -> tuple[int, list[array[float]]]:
             columns.append(body[begin : begin + 1] * size)
             begin += 1
         elif mode == _ZERO:
-            columns.append(array("d", bytes(8 * size)))
+            columns.append(array("d", bytes(8 * size)) if at < COUNT else _NOTHING)
         else:
             columns.append(columns[-1])
     return mask, columns
@@ -110,4 +115,6 @@ def slots_of(mask: int) -> list[int]:
 def decode(stored: bytes) -> Cells:
     """The cells of what was stored."""
     mask, columns = columns_of(stored)
-    return {slot: list(cell) for slot, cell in zip(slots_of(mask), zip(*columns, strict=True), strict=True)}
+    slots = slots_of(mask)
+    full = [column or [0.0] * len(slots) for column in columns]
+    return {slot: list(cell) for slot, cell in zip(slots, zip(*full, strict=True), strict=True)}

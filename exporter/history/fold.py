@@ -9,12 +9,13 @@ from __future__ import annotations
 import json
 import sqlite3
 from array import array
-from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
+from itertools import groupby
 from typing import NamedTuple
 
 from exporter.history.cells import Cells, decode, encode, merged
-from exporter.history.readings import MINUTE, Base, Reading, Sums
+from exporter.history.readings import MINUTE, Base, Block, Sums
 from exporter.history.roster import Layout, series_of
 from exporter.history.store import count_rows
 
@@ -70,6 +71,7 @@ class Pending:
         self._before = [Row(*row) for row in before]
         self._layouts: dict[int, Layout] = {}
         self._scopes: dict[tuple[int, str], bool] = {}
+        self._grouped: list[tuple[Block, int, list[Row]]] | None = None
 
     def layout(self, id: int) -> Layout:
         found = self._layouts.get(id)
@@ -82,32 +84,41 @@ class Pending:
         """The metrics there are readings of."""
         return sorted({id for layout in {row.layout for row in self.rows} for id in self.layout(layout).ids})
 
-    def readings(self, metrics: Sequence[Metric]) -> Iterator[list[Reading]]:
-        """The readings of each of some metrics that are next to each other."""
-        found: list[list[Reading]] = [[] for _ in metrics]
+    def sums(self, metrics: Sequence[Metric]) -> list[Sums]:
+        """What comes of the readings of some metrics that are next to each other; in the order of their ids."""
+        found = {metric.id: Sums.of(metric.counts, metric.scope, metric.base) for metric in metrics}
         low, high = metrics[0].id, metrics[-1].id
-        for index, row in enumerate(self.rows):
-            ids, places = self.layout(row.layout)
-            begin, end = bisect_left(ids, low), bisect_left(ids, high + 1)
-            if begin == end:
-                continue
-            first = places[begin]
-            (stored,) = self._database.execute(
-                "select substr(readings, ?, ?) from raw where seq = ?",
-                (8 * first + 1, 8 * (places[end] - first), row.seq),
-            ).fetchone()
-            numbers = array("d", stored)
-            for metric, readings in zip(metrics, found, strict=True):
-                at = bisect_left(ids, metric.id, begin, end)
-                if at < end and ids[at] == metric.id:
-                    values = numbers[places[at] - first : places[at + 1] - first]
-                    readings.append(Reading(row.at, row.gap, values, self._watched(index, metric.scope)))
-        return iter(found)
+        for block, layout, rows in self._blocks():
+            ids, places = self.layout(layout).of(low, high)
+            columns = self._columns(rows, places)
+            for id, place in zip(ids, places, strict=False):
+                if id in found:
+                    first = place - places[0]
+                    sums = found[id]
+                    sums.take(block, columns[first : first + len(sums.counts)])
+        return list(found.values())
 
-    def _watched(self, index: int, scope: str) -> Callable[[], bool]:
-        return lambda: self._scope_before(index, scope)
+    def _columns(self, rows: Sequence[Row], places: Sequence[int]) -> list[tuple[float, ...]]:
+        """The numbers at these places, one column for each."""
+        bounds = 8 * places[0] + 1, 8 * (places[-1] - places[0])
+        select = "select substr(readings, ?, ?) from raw where seq = ?"
+        read = (self._database.execute(select, (*bounds, row.seq)).fetchone()[0] for row in rows)
+        return list(zip(*(array("d", stored) for stored in read), strict=True))
 
-    def _scope_before(self, index: int, scope: str) -> bool:
+    def _blocks(self) -> list[tuple[Block, int, list[Row]]]:
+        """Runs of snapshots that have the same metrics."""
+        if self._grouped is None:
+            self._grouped, begin = [], 0
+            for layout, run in groupby(self.rows, lambda row: row.layout):
+                rows = list(run)
+                before = partial(self._scope_before, begin)
+                block = Block([row.at for row in rows], [row.gap for row in rows], before)
+                self._grouped.append((block, layout, rows))
+                begin += len(rows)
+        return self._grouped
+
+    def _scope_before(self, begin: int, scope: str, offset: int) -> bool:
+        index = begin + offset
         row = self.rows[index]
         for earlier in (*self.rows[:index][::-1], *self._before):
             if not 0 <= row.at - earlier.at <= row.gap:
@@ -163,12 +174,11 @@ class Fold:
         for begin in range(0, len(ids), SLICE):
             metrics = metrics_of(self._database, ids[begin : begin + SLICE])
             if metrics:
-                for metric, readings in zip(metrics, pending.readings(metrics), strict=True):
-                    self._take(metric, readings)
+                for metric, sums in zip(metrics, pending.sums(metrics), strict=True):
+                    self._take(metric, sums)
             yield
 
-    def _take(self, metric: Metric, readings: Sequence[Reading]) -> None:
-        sums = Sums.of(metric.counts, metric.base).take(readings)
+    def _take(self, metric: Metric, sums: Sums) -> None:
         if sums.base is not None:
             self._bases.append((sums.base.at, array("d", sums.base.values).tobytes(), metric.id))
         for part, minutes in enumerate(sums.minutes, metric.id):

@@ -14,9 +14,8 @@ from itertools import groupby
 from math import isfinite
 from typing import NamedTuple
 
-from exporter.history.cells import Cells, columns_of, slots_of
+from exporter.history.cells import Cells, add, columns_of, slots_of
 from exporter.history.fold import HOUR, HOURS, MINUTES, Metric, Pending, hours_of, row_id
-from exporter.history.readings import Sums
 from exporter.history.roster import Layout, series_of
 from exporter.publishing.past import HOUR as HOUR_SECONDS
 from exporter.publishing.past import MINUTE as MINUTE_SECONDS
@@ -171,7 +170,9 @@ class Reader:
 
     def _stored(self, tier: Tier, parts: list[int], start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
         """The rows of a tier, with the number of the hour or day."""
-        (low, high) = self._database.execute(f"select min(id), max(id) from {tier.table}").fetchone()  # noqa: S608
+        # Each by itself: asked for together they are looked for in all rows.
+        ends = f"select (select min(id) from {tier.table}), (select max(id) from {tier.table})"  # noqa: S608
+        (low, high) = self._database.execute(ends).fetchone()
         if low is None:
             return
         wanted, length = set(parts), tier.step * tier.size
@@ -197,11 +198,10 @@ class Reader:
         for _, near in groupby(found, lambda each: each.metric.id // 500):
             wanted = list(near)
             metrics = list({each.metric.id: each.metric for each in wanted}.values())
-            minutes = {}
-            for metric, readings in zip(metrics, pending.readings(metrics), strict=True):
-                if self._late():
-                    raise TooLate
-                minutes[metric.id] = Sums.of(metric.counts, metric.base).take(readings).minutes
+            if self._late():
+                raise TooLate
+            all_sums = pending.sums(metrics)
+            minutes = {metric.id: sums.minutes for metric, sums in zip(metrics, all_sums, strict=True)}
             for each in wanted:
                 cells = minutes[each.metric.id][each.id - each.metric.id]
                 yield each.id, cells if tier is MINUTE_TIER else hours_of(cells)
@@ -245,31 +245,29 @@ def _place(track: Track, offset: int, stored: bytes, size: int) -> None:
     mask, columns = columns_of(stored)
     if mask == (1 << size) - 1 and 0 <= offset <= len(track) - size:
         for column, values in zip(track.columns, columns, strict=True):
-            column[offset : offset + size] = values
+            if values:
+                column[offset : offset + size] = values
         return
     slots = slots_of(mask)
     for column, values in zip(track.columns, columns, strict=True):
-        for slot, value in zip(slots, values, strict=True):
+        for slot, value in zip(slots, values, strict=False):
             if 0 <= offset + slot < len(track):
                 column[offset + slot] = value
 
 
 def _add(track: Track, first: int, cells: Cells) -> None:
     """Adds what is not in the tiers yet to what is."""
+    columns, size = track.columns, len(track)
     for slot, cell in cells.items():
         at = slot - first
-        if not 0 <= at < len(track):
+        if not 0 <= at < size:
             continue
-        fresh = not track.count[at]
-        for column, value in zip(track.columns, cell, strict=True):
-            if fresh or column is track.last:
-                column[at] = value
-            elif column is track.low:
-                column[at] = min(column[at], value)
-            elif column is track.high:
-                column[at] = max(column[at], value)
-            else:
-                column[at] += value
+        if track.count[at]:  # the clock was set back
+            both: Cells = {0: [column[at] for column in columns]}
+            add(both, 0, cell)
+            cell = both[0]
+        for column, value in zip(columns, cell, strict=True):
+            column[at] = value
 
 
 def _increase(series: Series, tracks: Iterable[Track], seconds: int) -> Increase | None:

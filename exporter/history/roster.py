@@ -6,6 +6,7 @@ import json
 import sqlite3
 import zlib
 from array import array
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import chain
@@ -46,6 +47,11 @@ class Layout(NamedTuple):
         for width in widths:
             places.append(places[-1] + width)
         return cls(ids, places)
+
+    def of(self, low: int, high: int) -> tuple[array[int], array[int]]:
+        """The metrics from one id to another, and their places; one more place than metrics: the end."""
+        begin, end = bisect_left(self.ids, low), bisect_right(self.ids, high)
+        return self.ids[begin:end], self.places[begin : end + 1]
 
     @staticmethod
     def stored(metrics: Iterable[tuple[int, int]]) -> bytes:
