@@ -25,6 +25,7 @@ _log = logging.getLogger("exporter.history")
 
 QUEUE = 64  # snapshots: a quarter of an hour of a locked or full disk, at the usual interval
 RETRY = 5.0
+LEAST_GAP = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +35,7 @@ class Options:
     series: tuple[str, ...] = ("publishing_*",)
     minutes: float = 7 * 86400.0
     retention: float = 400 * 86400.0
-    gap: float = 300.0
+    gap: float = LEAST_GAP
 
 
 class Writer:
