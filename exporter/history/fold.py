@@ -90,6 +90,8 @@ class Pending:
         low, high = metrics[0].id, metrics[-1].id
         for block, layout, rows in self._blocks():
             ids, places = self.layout(layout).of(low, high)
+            if not ids:
+                continue
             columns = self._columns(rows, places)
             for id, place in zip(ids, places, strict=False):
                 if id in found:

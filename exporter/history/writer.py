@@ -49,6 +49,7 @@ class Writer:
         self._queue: deque[Snapshot] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._nudged = False
         self._suspect = False
         self._store: Store | None = None
         self._reason: Storage | None = None
@@ -74,7 +75,13 @@ class Writer:
                 del self._queue[1]  # the first is perhaps being stored at this moment
                 self._figures.dropped()
             self._queue.append(snapshot)
+            self._nudged = True
             self._changed.notify()
+
+    @property
+    def waiting(self) -> int:
+        """How many snapshots are not on disk yet."""
+        return len(self._queue)
 
     def suspect(self) -> None:
         """A reader found the file broken."""
@@ -104,9 +111,10 @@ class Writer:
     def _turn(self) -> bool:
         """One snapshot, or a slice of other work, or a wait; False at the end."""
         with self._changed:
-            waits = not self._queue or (self._reason is not None and not self._stopping)
-            if waits and not self._suspect and not self._stopping and self._work is None:
+            busy = self._nudged or self._suspect or self._stopping or self._work is not None
+            if not busy and (self._reason is not None or not self._queue):
                 self._changed.wait(None if self._reason is None else RETRY)
+            self._nudged = False
             stopping, suspect, self._suspect = self._stopping, self._suspect, False
             waiting = bool(self._queue)
         if suspect and not stopping:
@@ -208,12 +216,13 @@ class Writer:
             level = logging.WARNING if trouble.reason is Storage.BUSY else logging.ERROR
             say(_log, level, "history is not stored", reason=trouble.reason, detail=trouble.detail)
         self._reason = trouble.reason
-        if trouble.reason is Storage.CORRUPT and self._store is not None:
-            store = self._store
-            try:
-                store.abandon()
-            except Unavailable as error:
-                say(_log, logging.ERROR, "history cannot be set aside", reason=error.reason, detail=error.detail)
+        try:
+            if self._store is not None and trouble.reason is Storage.CORRUPT:
+                self._store.abandon()
+            elif self._store is not None and trouble.reason is Storage.GONE:
+                self._store.leave()
+        except Unavailable as error:
+            say(_log, logging.ERROR, "history cannot be set aside", reason=error.reason, detail=error.detail)
         self._close()
 
     def _recovered(self) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from exporter.history.query import MOST_LISTED, Reader
 from exporter.history.retention import sweep
-from exporter.model.metric import Distribution, Key, Samples
+from exporter.model.metric import Distribution, Key, Samples, Value
 from exporter.publishing.past import HOUR, MINUTE, BadRange, Selector, Series, Track
 from tests.history.build import COUNTER, EPOCH, GAUGE, HISTOGRAM, Keeper, depth, jobs
 
@@ -66,7 +66,7 @@ def test_tiers_agree_with_a_plain_list_of_readings(keeper: Keeper) -> None:
     for _ in range(1500):
         at += chance.choice([15] * 20 + [30, 45])
         for target in "abcdef":
-            key = (target, "x")
+            key: Key = (target, "x")
             moved = chance.choice([*[values.get(key, 0.0) + chance.randint(0, 3)] * 60, 1.0, None])
             if moved is None:
                 values.pop(key, None)
@@ -210,7 +210,7 @@ def test_too_many_series_at_once_are_refused(keeper: Keeper) -> None:
 
 def test_series_far_apart_are_found_as_those_side_by_side(keeper: Keeper) -> None:
     """Whether rows are read as a range or one by one."""
-    many = {(f"t{number}", "x" if number % 40 else "y"): float(number) for number in range(400)}
+    many: dict[Key, Value] = {(f"t{number}", "x" if number % 40 else "y"): float(number) for number in range(400)}
     for second in (0, HOUR):
         keeper.keep(second, jobs(many))
     keeper.fold()
