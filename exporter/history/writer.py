@@ -26,6 +26,8 @@ _log = logging.getLogger("exporter.history")
 QUEUE = 64  # snapshots: a quarter of an hour of a locked or full disk, at the usual interval
 RETRY = 5.0
 LEAST_GAP = 300.0
+# How somebody has set things up, not something that broke.
+_CHOSEN = frozenset({Storage.BUSY, Storage.READONLY, Storage.VERSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -213,7 +215,7 @@ class Writer:
         self._figures.failed(trouble.reason)
         self._figures.up(False)
         if trouble.reason is not self._reason:
-            level = logging.WARNING if trouble.reason is Storage.BUSY else logging.ERROR
+            level = logging.WARNING if trouble.reason in _CHOSEN else logging.ERROR
             say(_log, level, "history is not stored", reason=trouble.reason, detail=trouble.detail)
         self._reason = trouble.reason
         try:
