@@ -21,7 +21,7 @@ from exporter.history.store import count_rows
 
 HOUR, DAY = 60 * MINUTE, 24 * 60 * MINUTE
 MINUTES, HOURS = 60, 24
-SLICE = 500  # metrics: some hundredths of a second, in which no snapshot can be written
+SLICE = 200  # metrics: some hundredths of a second, in which no snapshot can be written
 
 Stored = tuple[int, bytes]
 
