@@ -96,7 +96,7 @@ class Roster:
         self._doubtful = False
 
     def doubt(self) -> None:
-        """Something was removed, or a transaction was taken back: what is known here may not be so."""
+        """Something was removed from the file: what is known here may not be so."""
         self._doubtful = True
 
     def keep(self, patterns: Sequence[str]) -> None:

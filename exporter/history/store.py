@@ -37,7 +37,10 @@ def _script(name: str) -> str:
 
 
 class Store:
-    """Only one thread uses it. Whatever goes wrong is raised as Unavailable, and the store must be closed then."""
+    """Only one thread uses it. Whatever goes wrong is raised as Unavailable, and the store must be closed then.
+
+    What it has in memory may be of a transaction that was taken back.
+    """
 
     def __init__(self, path: Path, scripts: Sequence[str] | None = None, **parameters: str) -> None:
         self.path = path

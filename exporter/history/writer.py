@@ -170,12 +170,8 @@ class Writer:
         began = time.perf_counter()
         store, at = self._opened(), milliseconds(snapshot.wall)
         store.roster.keep(self.options.series)
-        try:
-            with store.transaction():
-                store.write(store.roster.batch(at, snapshot.id, snapshot.samples), milliseconds(self.options.gap))
-        except BaseException:
-            store.roster.doubt()  # it may know of metrics that were taken back
-            raise
+        with store.transaction():
+            store.write(store.roster.batch(at, snapshot.id, snapshot.samples), milliseconds(self.options.gap))
         self._figures.stored(snapshot.wall, time.perf_counter() - began, store.rows(), store.bytes())
         self._recovered()
         if self._trust is not None:

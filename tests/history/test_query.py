@@ -126,6 +126,28 @@ def test_an_increase_reaches_back_beyond_the_minutes(keeper: Keeper) -> None:
     assert amounts(keeper, JOBS, end - 2 * HOUR, end) == [(0.0, 2.0 * HOUR)]
 
 
+def test_an_hour_that_is_being_deleted_is_counted_whole(keeper: Keeper) -> None:
+    """Half of its minutes are gone already; the hour itself is not."""
+    for second in range(0, 6 * HOUR, 60):
+        keeper.keep(second, jobs({("a", "x"): float(second), ("b", "x"): float(second)}))
+        keeper.fold()
+    with keeper.store.transaction() as database:
+        database.execute("delete from minute where id >> 32 < ?", (EPOCH // HOUR + 2,))
+        database.execute("delete from minute where id = (select min(id) from minute)")
+    assert amounts(keeper, JOBS, 0, 6 * HOUR) == [(6.0 * HOUR - 60, 0.0)] * 2
+
+
+def test_minutes_that_are_lived_through_again_are_added_before_and_after_they_move(keeper: Keeper) -> None:
+    """The clock was set back by an hour: some of it is in the tiers, some is not."""
+    for second in (*range(0, HOUR + 60, 60), *range(0, 600, 60)):
+        keeper.keep(second, depth(float(second)))
+        keeper.fold()
+    track = one(keeper, Selector("publishing_depth"), 0, HOUR)
+    assert [track.count[minute] for minute in (0, 9, 10, 59)] == [2, 2, 1, 1]
+    assert (track.total[9], track.low[9], track.last[9]) == (1080.0, 540.0, 540.0)
+    assert track.mean(10) == 600.0
+
+
 def test_an_increase_says_how_much_of_the_time_was_watched(keeper: Keeper) -> None:
     """Half an hour of an hour, with a restart in it."""
     for second in range(0, 1815, 15):
