@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exporter.history.figures import Figures
 from exporter.history.fold import HOUR, Fold, due
-from exporter.history.retention import Trust, milliseconds, sweep
+from exporter.history.retention import Trust, milliseconds, sweep, sweep_raw
 from exporter.history.store import Store
 from exporter.history.trouble import unavailable
 from exporter.instruments.log import say
@@ -189,10 +189,11 @@ class Writer:
             with store.transaction():
                 fold.write()
         store.tidy()
+        yield from sweep_raw(store.transaction, now)
         if self._trust is not None and self._trust.clock:
             limits = milliseconds(self.options.minutes), milliseconds(self.options.retention)
             yield from sweep(store.transaction, now, *limits)
-            store.roster.doubt()
+        store.roster.doubt()
 
     def _tidy(self) -> None:
         assert self._work is not None

@@ -63,7 +63,7 @@ def test_tiers_agree_with_a_plain_list_of_readings(keeper: Keeper) -> None:
     chance, naive, at = random.Random(3), list[tuple[int, Key, float]](), 0
     values: dict[Key, float] = {}
     keeper.keep(at, jobs({("z", "x"): 0.0}))
-    for _ in range(1500):
+    for _ in range(800):
         at += chance.choice([15] * 20 + [30, 45])
         for target in "abcdef":
             key: Key = (target, "x")

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.history.retention import BELIEVED_AFTER, KEEP_RAW, Trust, sweep
+from exporter.history.retention import BELIEVED_AFTER, KEEP_RAW, Trust, sweep, sweep_raw
 from exporter.publishing.past import HOUR, Selector
 from tests.history.build import EPOCH, Keeper, depth, jobs
 
 DAY = 24 * HOUR
 JOBS = Selector("publishing_jobs_total")
+
+
+def swept(keeper: Keeper, now: int, minutes: int, retention: int) -> None:
+    """Everything that is too old is gone."""
+    wall = (EPOCH + now) * 1000
+    for _ in (
+        *sweep_raw(keeper.store.transaction, wall),
+        *sweep(keeper.store.transaction, wall, minutes * 1000, retention * 1000),
+    ):
+        pass
 
 
 def test_each_tier_is_kept_for_its_time(keeper: Keeper) -> None:
@@ -18,8 +28,7 @@ def test_each_tier_is_kept_for_its_time(keeper: Keeper) -> None:
         keeper.keep(second, jobs(float(second)))
         keeper.fold()
     end = 4 * DAY
-    for _ in sweep(keeper.store.transaction, (EPOCH + end) * 1000, 30 * HOUR * 1000, 2 * DAY * 1000):
-        pass
+    swept(keeper, end, 30 * HOUR, 2 * DAY)
     execute = keeper.store.database.execute
     assert execute("select min(at) from raw").fetchone()[0] == (EPOCH + end) * 1000 - KEEP_RAW
     assert execute("select min(id) >> 32 from minute").fetchone()[0] == (EPOCH + end) // HOUR - 30
@@ -34,8 +43,7 @@ def test_series_that_are_long_gone_are_forgotten(keeper: Keeper) -> None:
     for second in range(HOUR, 3 * DAY, HOUR):
         keeper.keep(second, depth(1.0))
         keeper.fold()
-    for _ in sweep(keeper.store.transaction, (EPOCH + 3 * DAY) * 1000, HOUR * 1000, DAY * 1000):
-        pass
+    swept(keeper, 3 * DAY, HOUR, DAY)
     execute = keeper.store.database.execute
     assert execute("select family from metric").fetchall() == [("publishing_depth",)]
     assert execute("select count(*) from layout").fetchone() == (1,)
@@ -48,10 +56,22 @@ def test_what_is_not_in_the_tiers_yet_is_not_deleted(keeper: Keeper) -> None:
     """However old it is: the daemon was stopped for a month, and its last hour has not been moved."""
     keeper.keep(0, jobs(1.0))
     keeper.keep(60, jobs(5.0))
-    for _ in sweep(keeper.store.transaction, (EPOCH + 30 * DAY) * 1000, DAY * 1000, 400 * DAY * 1000):
-        pass
+    swept(keeper, 30 * DAY, DAY, 400 * DAY)
     (increase,) = keeper.ask(lambda reader: reader.increases(JOBS, EPOCH, EPOCH + HOUR))
     assert increase.amount == 4.0
+
+
+def test_snapshots_of_a_clock_that_was_ahead_do_not_stay_for_ever(keeper: Keeper) -> None:
+    """They are in the tiers; as single snapshots nothing else would ever make them old."""
+    for second in (400 * DAY, 400 * DAY + 15, 0, 15, HOUR):
+        keeper.keep(second, depth(1.0))
+        keeper.fold()
+    swept(keeper, HOUR, DAY, DAY)
+    (ahead,) = keeper.store.database.execute(
+        "select count(*) from raw where at > ?", ((EPOCH + DAY) * 1000,)
+    ).fetchone()
+    assert ahead == 0
+    assert keeper.store.database.execute("select count(*) from raw").fetchone()[0] >= 3
 
 
 def test_a_clock_that_runs_on_is_believed() -> None:

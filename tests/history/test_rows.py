@@ -31,6 +31,7 @@ from tests.programs import program
 
 JOBS = Selector("publishing_jobs_total")
 DAY = 24 * HOUR
+CHECKOUT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -247,7 +248,10 @@ def killed(path: Path, loops: int) -> None:
     last = 0
     for _ in range(loops):
         victim = subprocess.Popen(
-            [sys.executable, "-m", "tests.history.victim", path, "100000"], stdout=subprocess.PIPE, text=True
+            [sys.executable, "-m", "tests.history.victim", path, "100000"],
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=CHECKOUT,
         )
         assert victim.stdout is not None
         told = int(victim.stdout.readline())
@@ -290,7 +294,7 @@ def test_db6_a_disk_that_fails_once_is_no_success(path: Path, call: str) -> None
     inject = f"inject={call}:error=EIO:when=12"
     command = [strace, "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
     command += [sys.executable, "-m", "tests.history.victim", str(path), "12"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, cwd=CHECKOUT)
     assert done.returncode == 0, done.stderr
     told = [int(line) for line in done.stdout.splitlines() if line.isdigit()]
     assert told == list(range(1, 13))
