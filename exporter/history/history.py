@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,7 @@ from exporter.model.collector import Offload
 from exporter.model.errors import Unavailable
 from exporter.model.reason import Storage
 from exporter.model.snapshot import Snapshot
-from exporter.publishing.past import MINUTE, Increase, Selector, Series, Track
+from exporter.publishing.past import MINUTE, Increase, Selector, Series, Sum, Track
 
 T = TypeVar("T")
 
@@ -84,6 +84,11 @@ class History:
 
     async def tracks(self, selector: Selector, start: float, end: float, step: int = MINUTE) -> tuple[Track, ...]:
         return await self._ask(lambda reader: reader.tracks(selector, start, end, step))
+
+    async def sums(
+        self, selector: Selector, start: float, end: float, step: int = MINUTE, by: Sequence[str] = ()
+    ) -> tuple[Sum, ...]:
+        return await self._ask(lambda reader: reader.sums(selector, start, end, step, by))
 
     async def increases(self, selector: Selector, start: float, end: float) -> tuple[Increase, ...]:
         return await self._ask(lambda reader: reader.increases(selector, start, end))

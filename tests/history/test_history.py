@@ -54,7 +54,8 @@ async def test_what_the_feed_brings_is_kept_and_can_be_asked_for(tmp_path: Path)
             await stored(meter, 15 * number)
         (track,) = await past.tracks(JOBS, EPOCH, EPOCH + 60)
         (increase,) = await past.increases(JOBS, EPOCH, EPOCH + 60)
-        assert (track.last[0], increase.amount) == (30.0, 20.0)
+        (together,) = await past.sums(JOBS, EPOCH, EPOCH + 60)
+        assert (track.last[0], increase.amount, together.total[0]) == (30.0, 20.0, 20.0)
         assert [point.value for _, (*points,) in await found.readings(JOBS, EPOCH, EPOCH + 60) for point in points] == [
             10.0,
             20.0,
