@@ -51,7 +51,7 @@ _log = logging.getLogger("exporter")
 SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
-STOP_SERVER, STOP_WORK, STOP_HISTORY, STOP_BY = 3.0, 2.0, 2.0, 9.0
+STOP_SERVER, STOP_WORK, STOP_HISTORY, STOP_BY = 3.0, 2.0, 1.5, 9.0
 
 
 class Daemon:

@@ -9,6 +9,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -66,10 +67,21 @@ def parts_of(family: Family) -> list[str]:
     return [*bounds, "sum", "count"] if family.kind is Kind.SUMMARY else [""]
 
 
+@lru_cache(maxsize=256)
+def _read(parts: str) -> tuple[str, ...]:
+    return tuple(json.loads(parts))
+
+
+@lru_cache(maxsize=256)
+def counters(kind: str, parts: str) -> tuple[bool, ...]:
+    """Which numbers of a stored metric only rise."""
+    return tuple(Series("", Kind(kind), {}, part).counts for part in _read(parts))
+
+
 def series_of(family: str, kind: str, labels: str, parts: str) -> list[Series]:
     """The numbers of a stored metric."""
     named: dict[str, str] = json.loads(labels)
-    return [Series(family, Kind(kind), named, part) for part in json.loads(parts)]
+    return [Series(family, Kind(kind), named, part) for part in _read(parts)]
 
 
 class Roster:
