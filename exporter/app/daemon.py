@@ -115,7 +115,9 @@ class Daemon:
         if path is None:
             return None
         file = self._flags.config_file
-        return History(Path(file.parent if file else "", path), history_of(self._settings.config), figures, self._reads)
+        path_from = Path(file.parent if file else "", path)
+        options = history_of(self._settings.config)
+        return History(path_from, options, figures, self._reads, lambda: self._memory.short)
 
     # -- configuration
 

@@ -31,11 +31,19 @@ INSTRUCTIONS = 10_000  # of SQLite's machine, between two looks at the clock
 class History:
     """Implements `Past`."""
 
-    def __init__(self, path: Path, options: Options, figures: Figures, offload: Offload) -> None:
+    def __init__(
+        self,
+        path: Path,
+        options: Options,
+        figures: Figures,
+        offload: Offload,
+        refuse: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.path = path
         self._offload = offload
         self.writer = Writer(path, options, figures)
         self._figures = figures
+        self._refuse = refuse
         self._newest = 0
         self._asking = 0
 
@@ -106,8 +114,8 @@ class History:
         return await self._ask(lambda reader: reader.listing(family, limit, offset))
 
     async def _ask(self, question: Callable[[Reader], T]) -> T:
-        if self._asking >= WAITING:
-            raise Unavailable(Storage.BUSY, "too many questions at once")
+        if self._asking >= WAITING or self._refuse():
+            raise Unavailable(Storage.BUSY, "too much is asked at once, or memory is short")
         deadline = time.monotonic() + DEADLINE
         self._asking += 1
         try:

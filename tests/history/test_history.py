@@ -196,6 +196,18 @@ async def test_too_many_questions_at_once_are_refused(tmp_path: Path) -> None:
     assert len(await asyncio.gather(*asked)) == WAITING
 
 
+async def test_questions_are_refused_while_memory_is_short(tmp_path: Path) -> None:
+    """They take some; what is collected goes first."""
+    with Running(tmp_path / "h.db") as running:
+        running.store(0)
+    short = True
+    found = History(tmp_path / "h.db", Options(), Figures(Meter()), DaemonPool("reads", 1), lambda: short)
+    with pytest.raises(Unavailable, match="memory is short"):
+        await found.last(JOBS)
+    short = False
+    assert len(await found.last(JOBS)) == 1
+
+
 async def test_a_question_does_not_hold_up_a_write(tmp_path: Path) -> None:
     """Readers see the file as it was when they began."""
     path = tmp_path / "h.db"
