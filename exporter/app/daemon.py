@@ -115,9 +115,9 @@ class Daemon:
         if path is None:
             return None
         file = self._flags.config_file
-        path_from = Path(file.parent if file else "", path)
+        place = Path(file.parent if file else "", path).absolute()
         options = history_of(self._settings.config)
-        return History(path_from, options, figures, self._reads, lambda: self._memory.short)
+        return History(place, options, figures, self._reads, lambda: self._memory.short)
 
     # -- configuration
 
