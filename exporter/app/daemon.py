@@ -13,10 +13,10 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from exporter import __revision__, __version__
-from exporter.app.assembly import Assembly, assemble, policy_of, tls_of
+from exporter.app.assembly import Assembly, assemble, history_of, policy_of, tls_of
 from exporter.app.origins import Origins, problems_in_files
 from exporter.app.process import Backstop, Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
@@ -32,6 +32,7 @@ from exporter.engine.threads import DaemonPool
 from exporter.engine.watchdog import Watchdog
 from exporter.exposition.format import Format
 from exporter.exposition.pages import Pages
+from exporter.history.figures import Figures
 from exporter.instruments.log import Log, say
 from exporter.instruments.meter import Meter
 from exporter.model.errors import Failure
@@ -48,12 +49,15 @@ from exporter.web.access import Access
 from exporter.web.server import Server
 from exporter.web.site import Site
 
+if TYPE_CHECKING:
+    from exporter.history.history import History
+
 _log = logging.getLogger("exporter")
 
 SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
-STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 8.0
+STOP_SERVER, STOP_WORK, STOP_HISTORY, STOP_BY = 3.0, 2.0, 1.5, 8.5
 
 
 class Daemon:
@@ -73,7 +77,8 @@ class Daemon:
         self._logins = DaemonPool("logins", 1)
         # Apart from the configuration's: targets may stand on a file system that hangs.
         self._places = DaemonPool("places", 8)
-        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places)
+        self._reads = DaemonPool("reads", 2)
+        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places, self._reads)
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
             self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
@@ -99,6 +104,7 @@ class Daemon:
         self._watch.follow(self._settings.watched)
         web_file = self._settings.config.web.config_file
         self._access = Access(Path(web_file) if web_file else None, self._files, self._logins, self._clock, self._meter)
+        self.history = self._history()
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reserve = Reserve()
@@ -113,6 +119,17 @@ class Daemon:
         labels = ("version", "revision", "python")
         info = self._meter.gauge("build_info", "What is running; always 1.", labels)
         info.labels(__version__, __revision__, platform.python_version()).set(1.0)
+
+    def _history(self) -> History | None:
+        figures, path = Figures(self._meter), self._settings.config.history.path
+        if path is None:
+            return None
+        from exporter.history.history import History  # SQLite is nothing to load where nothing is kept
+
+        file = self._flags.config_file
+        place = Path(file.parent if file else "", path).absolute()
+        options = history_of(self._settings.config)
+        return History(place, options, figures, self._reads, lambda: self._memory.short)
 
     # -- configuration
 
@@ -151,7 +168,7 @@ class Daemon:
             try:
                 settings = await self._files(self._settle)
                 changes = tuple(differences(self._settings.config, settings.config))
-                fixed = [path for path in changes if path.startswith("web.")]
+                fixed = [path for path in changes if path.startswith(("web.", "history.path"))]
                 if fixed:
                     message = "cannot change while the daemon runs: restart it"
                     raise ConfigError(tuple(Problem(message, path) for path in fixed))
@@ -184,6 +201,8 @@ class Daemon:
         self._aim(settings.config)
         if any(path.startswith("targets.") for path in changes):
             self._find(settings.config)
+        if self.history is not None:
+            self.history.configure(history_of(settings.config))
         self._settings = settings
         self._watch.follow(settings.watched)
         self._reloaded.set(1.0)
@@ -242,6 +261,9 @@ class Daemon:
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
+        if self.history is not None:
+            self.history.start()
+            self._keep(self.history.follow(self.engine.feed.subscribe()))
         self._tell_of_namesakes()
         for work in (
             self.engine.run(),
@@ -263,6 +285,7 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await self.engine.stop(STOP_WORK)
+        await self._stop_history()
         await self._close()
         self._backstop.close()
 
@@ -277,6 +300,14 @@ class Daemon:
             if not ip_address(host).is_loopback:
                 message = "anybody who reaches this address may read everything: set --web.config.file"
                 say(_log, logging.WARNING, message, address=address)
+
+    async def _stop_history(self) -> None:
+        if self.history is None:
+            return
+        if (last := self.engine.feed.current()) is not None:
+            self.history.take(last)
+        if not await self.history.stop(STOP_HISTORY):
+            say(_log, logging.WARNING, "history did not end in time")
 
     def _site(self, config: Config) -> Site:
         return Site(
