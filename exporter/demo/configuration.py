@@ -16,6 +16,7 @@ targets:
     - {{name: slack-old-team, type: slack, url: "http://127.0.0.1:{ports.revoked}/services/T0DEMO/B0DEMO/demo-removed"}}
     - {{name: pagerduty-primary, type: pagerduty, url: "http://127.0.0.1:{ports.pagerduty}/v2/enqueue"}}
     - {{name: webhook-audit, type: webhook, url: "https://127.0.0.1:{ports.webhook}/alerts"}}
+    - {{name: webhook-partner, type: webhook, url: "http://127.0.0.1:{ports.partner}/alerts"}}
     - {{name: webhook-staging, type: webhook, url: "https://127.0.0.1:{ports.webhook}/staging", enabled: false}}
 collectors:
   health:
@@ -23,6 +24,11 @@ collectors:
     timeout: 4s
     probe_timeout: 3s
     tls: {{ca_file: {ca_file}}}
+"""
+
+_SERVICE = """\
+publishing_services:
+  - {{name: alert-history, url: "http://127.0.0.1:{port}/metrics", dialect: alert-history}}
 """
 
 
@@ -35,6 +41,7 @@ class Ports:
     revoked: int
     pagerduty: int
     webhook: int
+    partner: int
 
 
 def config_text(ports: Ports) -> str:
@@ -42,3 +49,8 @@ def config_text(ports: Ports) -> str:
     # A JSON string is a YAML string; in a configuration a lone dollar is written as two.
     ca_file = json.dumps(str(CA_FILE)).replace("$", "$$")
     return _TEXT.format(ports=ports, ca_file=ca_file)
+
+
+def watched_service(port: int) -> str:
+    """The part of the configuration by which the publishing service is watched."""
+    return _SERVICE.format(port=port)
