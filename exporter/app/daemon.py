@@ -39,6 +39,8 @@ from exporter.model.snapshot import Snapshot
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.probe import Prober
+from exporter.sources.resolver import Resolver
+from exporter.sources.service import PublishingServices
 from exporter.sources.tls import TlsOptions
 from exporter.web.access import Access
 from exporter.web.server import Server
@@ -67,7 +69,8 @@ class Daemon:
         self._paint = DaemonPool("paint", 1)
         # One thread: whoever sends wrong passwords gets one core of the machine at most.
         self._logins = DaemonPool("logins", 1)
-        pools = (self._files, self._names, self._calls, self._paint, self._logins)
+        self._reading = DaemonPool("reading", 2)
+        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._reading)
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
             self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
@@ -83,6 +86,7 @@ class Daemon:
         ).labels()
         self._targets = TargetDirectory()
         self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
+        self._services = PublishingServices(Resolver(self._names, self._clock), self._clock, self._reading, self._files)
         # Noted before it is read: a change in between would otherwise never be seen.
         self._watch = Watch([flags.config_file] if flags.config_file else [], self._files, self._changed)
         self._watch.note()
@@ -116,6 +120,7 @@ class Daemon:
             tick=config.cycle.interval,
             targets=self._targets,
             prober=self._prober,
+            services=self._services if config.publishing_services else None,
         )
         return assemble(settings, parts, self._meter.families)
 
@@ -172,7 +177,7 @@ class Daemon:
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
             self._tell_of_namesakes()
-        if self._aim(settings.config):
+        if self._aim(settings):
             self.engine.request(["health"])
         self._settings = settings
         self._watch.follow(settings.watched)
@@ -184,8 +189,10 @@ class Daemon:
         for off in self._assembly.namesakes:
             say(_log, logging.WARNING, "plugin not loaded", plugin=off.name, reason=off.reason, detail=off.detail)
 
-    def _aim(self, config: Config) -> bool:
-        """Sets what is probed; tells whether that is something new."""
+    def _aim(self, settings: Settings) -> bool:
+        """Sets what is probed and what is watched; tells whether there is something new to probe."""
+        config = settings.config
+        self._services.configure(config.publishing_services, settings.dialects)
         self._prober.policy = policy_of(config)
         with contextlib.suppress(Failure):  # checked a moment ago: what has gone since leaves the old ones in force
             self._prober.tls = tls_of(config)
@@ -197,7 +204,7 @@ class Daemon:
         """One cycle of everything, and its page."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
-        self._aim(config)
+        self._aim(self._settings)
         plan = self._assembly.plan
         longest = max([plan.timeout, *(entry.timeout for entry in plan.entries)])
         self.engine.start(replace(plan, timeout=longest))
@@ -217,7 +224,7 @@ class Daemon:
         await server.start(config.web.listen_addresses)
         self._signals = self._handlers()
         self._signals.take()
-        self._aim(config)
+        self._aim(self._settings)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
@@ -332,4 +339,5 @@ class Daemon:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
                 await self._prober.close()
+                await self._services.close()
         self._log.stop()

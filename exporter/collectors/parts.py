@@ -7,14 +7,19 @@ from dataclasses import dataclass
 from exporter.model.collector import Clock
 from exporter.publishing.directory import TargetDirectory
 from exporter.sources.probe import Prober
+from exporter.sources.service import PublishingServices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Sources, state and clock, made once by the composition root. `tick` is the interval of cycles in seconds."""
+    """Sources, state and clock, made once by the composition root. `tick` is the interval of cycles in seconds.
+
+    There are no services if none are configured.
+    """
 
     clock: Clock
     prefix: str
     tick: float
     targets: TargetDirectory
     prober: Prober
+    services: PublishingServices | None = None

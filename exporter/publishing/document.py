@@ -40,7 +40,8 @@ _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
 _UNSEEN = re.compile(r"[\x00-\x20\x7f]")
 
 
-def _url_complaint(url: str) -> str:
+def url_complaint(url: str) -> str:
+    """What is wrong with the URL of a remote, without quoting it; empty if it is fine."""
     if _UNSEEN.search(url):
         return "the url holds a space or a control character"
     try:
@@ -79,7 +80,7 @@ def _secret(complaint: Callable[[str], str]) -> PlainValidator:
 
 
 _SCHEMA = WithJsonSchema({"type": "string", "writeOnly": True})
-SecretUrl = Annotated[Secret, _secret(_url_complaint), PlainSerializer(str), _SCHEMA]
+SecretUrl = Annotated[Secret, _secret(url_complaint), PlainSerializer(str), _SCHEMA]
 SecretHeader = Annotated[Secret, _secret(_header_complaint), PlainSerializer(str), _SCHEMA]
 
 
