@@ -268,17 +268,18 @@ def _demo(options: argparse.Namespace) -> int:
     async def show() -> bool:
         demo = await start()
         daemon = Daemon(replace(_flags(options), config_text=demo.config_text), os.environ)
-        await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
+        await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses, demo.slack_url))
         await demo.stop()
         return daemon.failed
 
     return FAILED if run_loop(show) else FINE
 
 
-def _welcome(scheme: str, addresses: Sequence[str]) -> None:
+def _welcome(scheme: str, addresses: Sequence[str], receiver: str) -> None:
     for address in addresses:
         url = f"{scheme}://{address}"
-        print(f"\n  Status page  {url}/\n  Metrics      {url}/metrics\n  Stop         Ctrl-C\n", flush=True)
+        print(f"\n  Status page  {url}/\n  Metrics      {url}/metrics")
+    print(f"  Break Slack  curl -X POST {receiver}/-/break      (and /-/heal)\n  Stop         Ctrl-C\n", flush=True)
 
 
 def _once(options: argparse.Namespace) -> int:

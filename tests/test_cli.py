@@ -158,6 +158,8 @@ def test_check_config_lists_the_mistakes_of_the_web_configuration_too(
 
 
 def test_the_demo_says_https_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is printed can be opened."""
-    cli._welcome("https", ["127.0.0.1:1"])
-    assert "https://127.0.0.1:1/metrics" in capsys.readouterr().out
+    """What is printed can be opened, and the receiver can be broken."""
+    cli._welcome("https", ["127.0.0.1:1"], "http://127.0.0.1:2")
+    printed = capsys.readouterr().out
+    assert "https://127.0.0.1:1/metrics" in printed
+    assert "curl -X POST http://127.0.0.1:2/-/break" in printed

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 
-from exporter.demo.configuration import Ports, config_text
+from exporter.demo.configuration import Ports, config_text, watched_service
 from exporter.demo.publishing import SEED, Publishing, courier
 from exporter.demo.receivers import (
     Receivers,
@@ -49,18 +49,18 @@ async def start(
         stack.push_async_callback(receivers.close)
         switch = Switch(slack)
         ports = Ports(
-            rootly=await receivers.serve(flaky(rootly, (429, 500), 0.15, SEED)),
+            rootly=await receivers.serve(flaky(rootly, (422, 429, 500), 0.15, SEED)),
             slack=await receivers.serve(switch.handle),
             revoked=await receivers.serve(revoked_slack),
             pagerduty=await receivers.serve(pagerduty(schedule, monotonic)),
             webhook=await receivers.serve(flaky(webhook, (302, 401, 408, 503), 0.15, SEED), server_tls()),
             partner=await receivers.serve(hanging(webhook, HANGING, monotonic)),
         )
-        carrier = courier()
+        carrier = courier(monotonic)
         stack.push_async_callback(carrier.close)
-        service = Publishing(ports, carrier)
+        service = Publishing(ports, carrier, monotonic)
         metrics = await receivers.serve(service.page.handle)
         if publishing:
             service.start()
             stack.push_async_callback(service.stop)
-        return Demo(stack.pop_all(), config_text(ports), switch, ports, metrics)
+        return Demo(stack.pop_all(), config_text(ports) + watched_service(metrics), switch, ports, metrics)

@@ -45,12 +45,12 @@ class Ports:
 
 
 def config_text(ports: Ports) -> str:
-    """The YAML text with these ports in it."""
+    """The part of the configuration that watches the receivers."""
     # A JSON string is a YAML string; in a configuration a lone dollar is written as two.
     ca_file = json.dumps(str(CA_FILE)).replace("$", "$$")
     return _TEXT.format(ports=ports, ca_file=ca_file)
 
 
 def watched_service(port: int) -> str:
-    """The part of the configuration by which the publishing service is watched."""
+    """The part of the configuration that watches the publishing service."""
     return _SERVICE.format(port=port)

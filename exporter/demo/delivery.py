@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -91,24 +90,23 @@ Send = Callable[[Request], Awaitable[Answer]]
 class Courier:
     """Sends requests over real connections; whatever happens is an answer."""
 
-    def __init__(self, timeout: float, tls: ssl.SSLContext) -> None:
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+    def __init__(self, timeout: float, now: Callable[[], float], tls: ssl.SSLContext) -> None:
+        self._now = now
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(ssl=tls, limit_per_host=4), timeout=self._timeout
+            connector=aiohttp.TCPConnector(ssl=tls, limit_per_host=4), timeout=aiohttp.ClientTimeout(total=timeout)
         )
 
     async def __call__(self, request: Request) -> Answer:
-        now = asyncio.get_running_loop().time
-        began = now()
+        began = self._now()
         try:
             async with self._session.request(
                 request.method, request.url, data=request.body, headers=request.headers, allow_redirects=False
             ) as answer:
-                return Answer(answer.status, now() - began)
+                return Answer(answer.status, self._now() - began)
         except TimeoutError:
-            return Answer(0, now() - began, Cause.TIMEOUT)
+            return Answer(0, self._now() - began, Cause.TIMEOUT)
         except (aiohttp.ClientError, OSError, ValueError):
-            return Answer(0, now() - began, Cause.NETWORK)
+            return Answer(0, self._now() - began, Cause.NETWORK)
 
     async def close(self) -> None:
         """Ends what is under way."""

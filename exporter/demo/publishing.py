@@ -31,8 +31,7 @@ _PER_SECOND = {"rootly": 4.0, "slack": 2.0, "pagerduty": 2.0, "webhook": 20.0}
 class Publishing:
     """Service, traffic and page; `send` takes requests to receivers."""
 
-    def __init__(self, ports: Ports, send: Send, seed: int = SEED) -> None:
-        now = asyncio.get_running_loop().time
+    def __init__(self, ports: Ports, send: Send, now: Callable[[], float], seed: int = SEED) -> None:
         rootly, slack, pagerduty, webhook = Rootly(), Slack(), PagerDuty(), Webhook()
 
         def destination(name: str, publisher: Publisher, url: str, wants: Callable[[Alert], bool]) -> Destination:
@@ -77,9 +76,9 @@ class Publishing:
             await asyncio.sleep(ROUND)
 
 
-def courier() -> Courier:
+def courier(now: Callable[[], float]) -> Courier:
     """Who takes the service's requests to the receivers."""
-    return Courier(TIMEOUT, ssl.create_default_context(cafile=str(CA_FILE)))
+    return Courier(TIMEOUT, now, ssl.create_default_context(cafile=str(CA_FILE)))
 
 
 def _is_anything(alert: Alert) -> bool:

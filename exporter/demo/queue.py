@@ -101,7 +101,8 @@ class JobQueue:
         self._changed.set()
 
     def _until_due(self) -> float | None:
-        return max(0.0, self._later[0][0] - self._now()) if self._later else None
+        # Not less than a clock shows: the loop's may be behind the one that says when a job is due.
+        return max(0.001, self._later[0][0] - self._now()) if self._later else None
 
     def _next(self, free: Callable[[str], bool]) -> Job | None:
         while self._later and self._later[0][0] <= self._now():

@@ -127,9 +127,11 @@ def test_prometheus_stores_what_the_page_shows(demo: Daemon, prometheus: Prometh
             return False  # a cycle came in between: what Prometheus saw last is not known
         families = [name for name in page.names if name.startswith("publishing_")]
         assert len(families) >= 7
-        for name in families:
-            stored = {own(sample["metric"]): float(sample["value"][1]) for sample in prometheus.query(name)}
-            assert stored == {tuple(sorted(labels)): value for labels, value in page.series(name).items()}
+        stored: dict[str, dict[Labels, float]] = {name: {} for name in families}
+        for sample in prometheus.query('{__name__=~"publishing_.+"}'):
+            stored.setdefault(sample["metric"]["__name__"], {})[own(sample["metric"])] = float(sample["value"][1])
+        for name, found in stored.items():
+            assert found == {tuple(sorted(labels)): value for labels, value in page.series(name).items()}
         return True
 
     until(settled, 30, "two scrapes within one cycle")
