@@ -33,6 +33,14 @@ def test_every_type_of_target_is_there_and_one_is_switched_off() -> None:
     assert [target.name for target in config.targets.static if not target.enabled] == ["webhook-staging"]
 
 
+async def test_the_publishing_service_is_watched_where_it_is() -> None:
+    demo = await exporter.demo.start(publishing=False)
+    await demo.stop()
+    [service] = loaded(demo.config_text).config.publishing_services
+    assert (service.name, service.dialect) == ("alert-history", "alert-history")
+    assert demo.metrics_url in demo.config_text
+
+
 def test_two_rounds_of_probes_fit_into_thirty_seconds() -> None:
     config = loaded(configuration.config_text(PORTS)).config
     assert config.cycle.interval + 2 * config.collectors.health.interval <= 30  # type: ignore[attr-defined]

@@ -14,12 +14,16 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 
 import exporter.demo
+from exporter.config.dialects import known
 from exporter.demo import publishing, receivers
 from exporter.demo.configuration import Ports
 from exporter.demo.delivery import Answer, Cause, Request
 from exporter.demo.letters import CAPACITY
 from exporter.demo.publishing import Publishing
 from exporter.demo.receivers import Schedule
+from exporter.publishing.dialects.labels import Labelling
+from exporter.publishing.dialects.translate import Translator
+from exporter.sources.exposition import PageParser
 from tests.faults.page import Labels, Page
 from tests.programs import program
 
@@ -154,6 +158,13 @@ async def test_every_family_of_the_imitated_service_is_there_with_its_labels_and
         assert {tuple(label for label, _ in key) for key in found[-1]} == {tuple(labels)}
         still = name == "process_start_time_seconds"
         assert all(before == after for before, after in pairwise(found)) == still, f"{name} does not move"
+
+
+@pytest.mark.looptime
+async def test_the_watching_side_finds_everything_it_looks_for() -> None:
+    [text] = await shift(180, 180)
+    translate = Translator(known("alert-history"), Labelling(hash_key=b"k"))
+    assert translate(PageParser().parse(text)).absent == ()
 
 
 @pytest.mark.looptime
