@@ -76,17 +76,16 @@ class JobQueue:
         self._changed.set()
 
     async def take(self, free: Callable[[str], bool]) -> Job:
-        """The next job whose target is free, as soon as there is one."""
+        """The next job whose target is free, as soon as there is one.
+
+        Nobody is woken when a target becomes free: whoever has freed it is the next to ask.
+        """
         while (job := self._next(free)) is None:
             self._changed.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._until_due()):
                     await self._changed.wait()
         return job
-
-    def wake(self) -> None:
-        """A target that was not free may be so now."""
-        self._changed.set()
 
     def size(self, priority: Priority) -> int:
         """How many wait, those kept for later included."""

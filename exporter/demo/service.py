@@ -84,7 +84,6 @@ class Service:
             finally:
                 destination.busy -= 1
                 self._active -= 1
-            self._queue.wake()
             self.figures.processing.labels(worker).observe(self._now() - began)
 
     async def _replay(self) -> None:

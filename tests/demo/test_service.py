@@ -134,6 +134,16 @@ async def test_a_letter_that_fails_again_is_counted_and_not_written_twice() -> N
     assert (found["dlq_writes_total", "a", "permanent"], found["dlq_size", "a"]) == (1, 0)
 
 
+async def test_a_letter_is_tried_once_per_chance() -> None:
+    receivers = Receivers(a=BROKEN)
+    it = service(receivers, "a", pace=Pace(jitter=0.0, replay_every=10.0))
+    async with working(it):
+        it.accept(alert())
+        await asyncio.sleep(15)
+    assert len(receivers.calls("a")) == 5
+    assert figures(it)["retry_attempts_total", "a", "transient"] == 3
+
+
 async def test_a_letter_waits_while_the_queue_is_full() -> None:
     receivers = Receivers(a=REFUSED)
     it = service(receivers, "a", pace=Pace(capacities=dict.fromkeys(CAPACITIES, 1), per_target=1))
@@ -172,3 +182,12 @@ async def test_a_call_that_the_receiver_does_not_allow_yet_waits_and_no_worker_w
         await asyncio.sleep(30)
     assert receivers.calls("a") == pytest.approx([0.0, 5.0, 10.0], abs=0.1)
     assert ended(it, "a") == (3, 0, 0)
+
+
+async def test_a_further_attempt_waits_for_its_time_too() -> None:
+    receivers = Receivers(a=BROKEN)
+    it = service(receivers, "a", limit=(5.0, 1))
+    async with working(it):
+        it.accept(alert())
+        await asyncio.sleep(12)
+    assert receivers.calls("a") == pytest.approx([0.0, 5.0, 10.0], abs=0.1)
