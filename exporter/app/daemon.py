@@ -172,12 +172,13 @@ class Daemon:
             say(_log, logging.ERROR, "configuration refused, the last good one stays", problem=str(problem))
 
     async def _adopt(self, settings: Settings, fresh: Assembly, changes: Sequence[str]) -> None:
+        self._services.configure(settings.config.publishing_services, settings.dialects)
         if changes or settings.catalogue != self._settings.catalogue:
             self._assembly = fresh.keeping(self._assembly)
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
             self._tell_of_namesakes()
-        if self._aim(settings):
+        if self._aim(settings.config):
             self.engine.request(["health"])
         self._settings = settings
         self._watch.follow(settings.watched)
@@ -189,10 +190,8 @@ class Daemon:
         for off in self._assembly.namesakes:
             say(_log, logging.WARNING, "plugin not loaded", plugin=off.name, reason=off.reason, detail=off.detail)
 
-    def _aim(self, settings: Settings) -> bool:
-        """Sets what is probed and what is watched; tells whether there is something new to probe."""
-        config = settings.config
-        self._services.configure(config.publishing_services, settings.dialects)
+    def _aim(self, config: Config) -> bool:
+        """Sets what is probed; tells whether that is something new."""
         self._prober.policy = policy_of(config)
         with contextlib.suppress(Failure):  # checked a moment ago: what has gone since leaves the old ones in force
             self._prober.tls = tls_of(config)
@@ -204,7 +203,8 @@ class Daemon:
         """One cycle of everything, and its page."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
-        self._aim(self._settings)
+        self._services.configure(config.publishing_services, self._settings.dialects)
+        self._aim(config)
         plan = self._assembly.plan
         longest = max([plan.timeout, *(entry.timeout for entry in plan.entries)])
         self.engine.start(replace(plan, timeout=longest))
@@ -224,7 +224,8 @@ class Daemon:
         await server.start(config.web.listen_addresses)
         self._signals = self._handlers()
         self._signals.take()
-        self._aim(self._settings)
+        self._services.configure(config.publishing_services, self._settings.dialects)
+        self._aim(config)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)

@@ -78,6 +78,7 @@ class TextLines:
         self.written: dict[str, Written] = {}
         self.values: list[float] = []
         self.samples: list[bool] = []
+        self.beginnings: list[str] = []
         self.bare = True
         self._limits = limits
         self._known = known
@@ -114,6 +115,7 @@ class TextLines:
         if written is None:
             if self._is_other(line):
                 self.samples.append(False)
+                self.beginnings.append(line)
                 return
             written, text = self._read(line)
         if written.identity in self.found:
@@ -125,6 +127,7 @@ class TextLines:
         self.found[written.identity] = written
         self.values.append(value)
         self.samples.append(True)
+        self.beginnings.append(line[: len(line) - len(text)])
 
     def _remembered(self, line: str) -> tuple[Written | None, str]:
         head, _, text = line.rpartition(" ")

@@ -391,6 +391,16 @@ async def test_a_service_that_stays_the_same_keeps_what_it_knows_and_one_that_go
             assert remote.open == 0
 
 
+async def test_a_page_that_is_not_read_in_time_costs_its_replica() -> None:
+    async with serve(says_page(sent(1))) as remote, world(service(url=remote.url()), timeout=0.5) as here:
+        await here.scrape()
+        replica = here.services._services[0]._replicas[f"127.0.0.1:{remote.port}"]
+        with replica._reading:  # as if the one before were still being read
+            state = await here.replica()
+        assert (state.reason, state.detail) == (Reason.TIMEOUT, "the page was not read in time")
+        assert (await here.replica()).up
+
+
 async def test_what_nobody_foresaw_costs_one_replica() -> None:
     async with serve(says_page(sent(1))) as remote, world(service(url=remote.url())) as here:
         await here.scrape()
