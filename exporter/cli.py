@@ -12,7 +12,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from exporter import __version__
@@ -20,7 +19,7 @@ from exporter.app.daemon import Daemon
 from exporter.app.loop import run_loop
 from exporter.app.settings import Flags, settle
 from exporter.config.loader import ConfigError, schema
-from exporter.config.types import listen_address, url_path
+from exporter.config.types import listen_address, service_url, url_path
 from exporter.model.reason import Outcome
 from exporter.model.snapshot import Snapshot
 
@@ -148,6 +147,13 @@ def _file_flag(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="configuration (YAML); without it every collector that needs none runs on the defaults",
     )
+    parser.add_argument(
+        "--alertmanager.url",
+        dest="alertmanager_url",
+        type=_checked(service_url),
+        metavar="URL",
+        help="watch this Alertmanager as well, without a configuration too",
+    )
 
 
 def _web_flags(parser: argparse.ArgumentParser) -> None:
@@ -250,6 +256,7 @@ def _flags(options: argparse.Namespace) -> Flags:
         route_prefix=prefix if prefix is not None else urlsplit(external).path.rstrip("/"),
         enable_lifecycle=getattr(options, "enable_lifecycle", None),
         web_config_file=getattr(options, "web_config_file", None),
+        alertmanager_url=getattr(options, "alertmanager_url", None),
         storage_path=getattr(options, "storage_path", None),
         log_level=options.log_level,
         log_format=options.log_format,
@@ -272,23 +279,23 @@ def _demo(options: argparse.Namespace) -> int:
 
     async def show() -> bool:
         demo = await start()
-        with TemporaryDirectory(prefix="platform-exporter-") as folder:
+        try:
             flags = _flags(options)
-            storage = flags.storage_path or Path(folder, "platform-exporter.db")
+            storage = flags.storage_path or demo.folder / "platform-exporter.db"
             daemon = Daemon(replace(flags, config_text=demo.config_text, storage_path=storage), os.environ)
-            try:
-                await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
-            finally:
-                await demo.stop()
+            await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses, demo.slack_url))
+        finally:
+            await demo.stop()
         return daemon.failed
 
     return FAILED if run_loop(show) else FINE
 
 
-def _welcome(scheme: str, addresses: Sequence[str]) -> None:
+def _welcome(scheme: str, addresses: Sequence[str], receiver: str) -> None:
     for address in addresses:
         url = f"{scheme}://{address}"
-        print(f"\n  Status page  {url}/\n  Metrics      {url}/metrics\n  Stop         Ctrl-C\n", flush=True)
+        print(f"\n  Status page  {url}/\n  Metrics      {url}/metrics")
+    print(f"  Break Slack  curl -X POST {receiver}/-/break      (and /-/heal)\n  Stop         Ctrl-C\n", flush=True)
 
 
 def _once(options: argparse.Namespace) -> int:

@@ -44,6 +44,8 @@ from exporter.publishing.health import TargetHealth
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
+from exporter.sources.resolver import Resolver
+from exporter.sources.service import PublishingServices
 from exporter.sources.tls import TlsOptions
 from exporter.web.access import Access
 from exporter.web.server import Server
@@ -77,8 +79,18 @@ class Daemon:
         self._logins = DaemonPool("logins", 1)
         # Apart from the configuration's: targets may stand on a file system that hangs.
         self._places = DaemonPool("places", 8)
-        self._reads = DaemonPool("reads", 2)
-        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places, self._reads)
+        self._parsing = DaemonPool("parsing", 2)
+        self._past = DaemonPool("past", 2)
+        pools = (
+            self._files,
+            self._names,
+            self._calls,
+            self._paint,
+            self._logins,
+            self._places,
+            self._parsing,
+            self._past,
+        )
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
             self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
@@ -97,6 +109,7 @@ class Daemon:
         self._origins = Origins(environ, self._places, self._clock)
         self._discovery = Discovery(self._findings, self._clock, self._places, self.engine.request)
         self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
+        self._services = PublishingServices(Resolver(self._names, self._clock), self._clock, self._parsing, self._files)
         # Noted before it is read: a change in between would otherwise never be seen.
         self._watch = Watch([flags.config_file] if flags.config_file else [], self._files, self._changed)
         self._watch.note()
@@ -129,7 +142,7 @@ class Daemon:
         file = self._flags.config_file
         place = Path(file.parent if file else "", path).absolute()
         options = history_of(self._settings.config)
-        return History(place, options, figures, self._reads, lambda: self._memory.short)
+        return History(place, options, figures, self._past, lambda: self._memory.short)
 
     # -- configuration
 
@@ -142,6 +155,7 @@ class Daemon:
             targets=self._targets,
             prober=self._prober,
             findings=self._findings,
+            services=self._services if config.publishing_services else None,
         )
         return assemble(settings, parts, self._meter.families)
 
@@ -193,6 +207,7 @@ class Daemon:
             say(_log, logging.ERROR, "configuration refused, the last good one stays", problem=str(problem))
 
     async def _adopt(self, settings: Settings, fresh: Assembly, changes: Sequence[str]) -> None:
+        self._services.configure(settings.config.publishing_services, settings.dialects)
         if changes or settings.catalogue != self._settings.catalogue:
             self._assembly = fresh.keeping(self._assembly)
             self._log.configure(settings.config.log.level, settings.config.log.format)
@@ -233,6 +248,7 @@ class Daemon:
         """One refresh of the targets, one cycle of everything, and its page."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
+        self._services.configure(config.publishing_services, self._settings.dialects)
         self._aim(config)
         self._find(config)
         await self._discovery.refresh()
@@ -256,6 +272,7 @@ class Daemon:
         self._backstop = Backstop(STOP_BY)
         self._signals = self._handlers()
         self._signals.take()
+        self._services.configure(config.publishing_services, self._settings.dialects)
         self._aim(config)
         self._find(config)
         self._reloaded.set(1.0)
@@ -395,4 +412,5 @@ class Daemon:
             async with asyncio.timeout(1.0):
                 await self._discovery.close()
                 await self._prober.close()
+                await self._services.close()
         self._log.stop()

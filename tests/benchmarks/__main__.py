@@ -17,6 +17,7 @@ AREAS = {
     "p4": "p4_footprint",
     "p5": "p5_discovery",
     "p6": "p6_history",
+    "p7": "p7_publishing",
     "p9": "p9_probes",
 }
 
