@@ -104,6 +104,7 @@ class Replica:
         )
 
     def _read(self, reply: Reply) -> tuple[Page, Translation]:
+        self._parser.bound(reply.body)  # before it is decoded, which takes as much memory again
         openmetrics = reply.headers.get("content-type", "").strip().lower().startswith(OPENMETRICS)
         with self._reading:
             page = self._parser.parse(reply.text(), openmetrics)
