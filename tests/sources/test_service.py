@@ -262,8 +262,10 @@ async def test_when_nobody_waits_any_more_nothing_is_left_running_and_the_next_s
         while not remote.heads:
             await asyncio.sleep(0)
         waiting.cancel()
+        begin = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        assert time.monotonic() - begin < 2.0
         assert {task for task in asyncio.all_tasks() - before if "handle" not in repr(task)} == set()
         here.timeout = 0.2
         again = Run(run.cycle, time.monotonic() + 0.2, run.wall)
