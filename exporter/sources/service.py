@@ -144,6 +144,8 @@ class _Service:
             return self._none(at, begin, failure)
         except TimeoutError:
             return self._none(at, begin, Failure(Reason.DNS, "the host name was not resolved in time"))
+        except Exception as error:  # what goes wrong with one service must not cost the others theirs
+            return self._none(at, begin, Failure(Reason.INTERNAL, type(error).__name__))
         self._replicas = {name: self._replicas.get(name) or self._replica(name) for name in places}
         left = timeout - (self._tools.clock.monotonic() - begin)
         requests = [Request(url=url, headers=headers) for url in places.values()]

@@ -403,6 +403,18 @@ async def test_a_page_that_is_not_read_in_time_costs_its_replica() -> None:
         assert (await here.replica()).up
 
 
+async def test_what_nobody_foresaw_costs_one_service() -> None:
+    async def broken(call: Any) -> Any:
+        raise KeyError("c4n4ry")
+
+    async with serve(says_page(sent(1))) as remote:
+        named = service("named", dns={"name": "am.example.org", "port": 80})
+        async with world(service(url=remote.url()), named, names=broken) as here:
+            fine, lost = await here.scrape()
+    assert fine.replicas[0].up
+    assert (lost.replicas[0].reason, lost.replicas[0].detail) == (Reason.INTERNAL, "KeyError")
+
+
 async def test_what_nobody_foresaw_costs_one_replica() -> None:
     async with serve(says_page(sent(1))) as remote, world(service(url=remote.url())) as here:
         await here.scrape()
