@@ -345,6 +345,22 @@ async def test_replicas_on_one_port_are_told_apart() -> None:
     ]
 
 
+async def test_a_url_that_cannot_be_used_is_a_replica_that_is_down() -> None:
+    async with world(service(url="http://x\u00fc..y/metrics")) as here:
+        state = await here.replica()
+        assert (state.replica, state.reason, state.detail) == ("unknown", Reason.CONFIG, "the url cannot be used")
+
+
+async def test_certificates_that_have_gone_since_they_were_checked_cost_the_connection_only(tmp_path: Path) -> None:
+    async with serve(says_page(sent(1)), tls=server_tls()) as remote:
+        given = service(url=remote.url(host="localhost"), tls={"ca_file": str(tmp_path / "ca.pem")})
+        async with world(given) as here:
+            assert (await here.replica()).reason is Reason.TLS
+            (tmp_path / "ca.pem").write_bytes((TLS / "ca.pem").read_bytes())
+            here.watch(given)
+            assert (await here.replica()).up
+
+
 # -- credentials
 
 
@@ -371,6 +387,18 @@ async def test_credentials_are_sent_and_shown_nowhere(tmp_path: Path) -> None:
         assert (failed.reason, failed.detail) == (Reason.CONFIG, "bearer_token_file: is empty")
         assert (gone.reason, gone.detail) == (Reason.CONFIG, "bearer_token_file: no such file")
         assert CANARY not in repr((states, failed, gone, basic, bearer))
+
+
+async def test_a_token_that_is_not_read_in_time_costs_its_service(tmp_path: Path) -> None:
+    async def never(call: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async with world(service(url="http://127.0.0.1:9", bearer_token_file=str(tmp_path)), timeout=0.1) as here:
+        here.services._tools = here.services._tools._replace(files=never)
+        here.watch()
+        here.watch(service(url="http://127.0.0.1:9", bearer_token_file=str(tmp_path)))
+        state = await here.replica()
+        assert (state.reason, state.detail) == (Reason.TIMEOUT, "the bearer_token_file was not read in time")
 
 
 # -- configuration
