@@ -65,10 +65,22 @@ class PageParser:
             return Page(Layout(()), ())
         if not text.endswith("\n") and not (openmetrics and text.endswith("# EOF")):
             raise Failure(Reason.PARSE, "the page ends in the middle of a line")
+        self.bound(text)
         lines = text.removesuffix("\n").split("\n")
         known = self._known.get(openmetrics)
         page = known.again(lines) if known is not None else None
         return page if page is not None else self._anew(lines, openmetrics)
+
+    def bound(self, page: str | bytes) -> None:
+        """Refuses a page with too many lines, before they become as many objects."""
+        if isinstance(page, str):
+            lines, comments = page.count("\n"), page.count("\n#")
+        else:
+            lines, comments = page.count(b"\n"), page.count(b"\n#")
+        if lines - comments > self._limits.samples + 1:
+            raise Failure(Reason.LIMIT, f"the page has more than {self._limits.samples} samples")
+        if comments > 2 * self._limits.samples:
+            raise Failure(Reason.LIMIT, f"the page has more than {2 * self._limits.samples} comments")
 
     def _anew(self, lines: Sequence[str], openmetrics: bool) -> Page:
         read = (OpenMetricsLines if openmetrics else TextLines)(self._limits, self._written)

@@ -87,8 +87,6 @@ class TextLines:
 
     def all(self, lines: Sequence[str]) -> None:
         """Reads every line; the first that is wrong ends it."""
-        if sum(not line.startswith("#") for line in lines) > self._limits.samples:
-            raise Failure(Reason.LIMIT, f"the page has more than {self._limits.samples} samples")
         if failure := self._first_wrong(lines):
             raise failure
 
@@ -123,6 +121,8 @@ class TextLines:
         value = float(text)
         if not isfinite(value) and not PLAIN_NUMBER.fullmatch(text):
             raise _Wrong("the number is too large")
+        if len(self.values) == self._limits.samples:
+            raise _TooMuch(f"there are more than {self._limits.samples} samples")
         self._belongs(written.series.name)
         self.found[written.identity] = written
         self.values.append(value)

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from exporter.model.collector import Clock, Offload
-from exporter.model.errors import Failure
+from exporter.model.errors import Backoff, Failure
 from exporter.model.reason import Reason
 from exporter.publishing.dialects.labels import Labelling
 from exporter.publishing.dialects.mapping import Dialect
@@ -100,10 +100,12 @@ class Replica:
             duration=duration,
             reason=failure.reason,
             detail=failure.detail,
+            backoff=isinstance(failure, Backoff),
             last_success=self._last_success,
         )
 
     def _read(self, reply: Reply) -> tuple[Page, Translation]:
+        self._parser.bound(reply.body)  # before it is decoded, which takes as much memory again
         openmetrics = reply.headers.get("content-type", "").strip().lower().startswith(OPENMETRICS)
         with self._reading:
             page = self._parser.parse(reply.text(), openmetrics)
