@@ -260,8 +260,10 @@ def _demo(options: argparse.Namespace) -> int:
     async def show() -> bool:
         demo = await start()
         daemon = Daemon(replace(_flags(options), config_text=demo.config_text), os.environ)
-        await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
-        await demo.stop()
+        try:
+            await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
+        finally:
+            await demo.stop()
         return daemon.failed
 
     return FAILED if run_loop(show) else FINE
@@ -288,7 +290,8 @@ def _once(options: argparse.Namespace) -> int:
 
 def _check_config(options: argparse.Namespace) -> int:
     async def check(path: Path) -> None:
-        Daemon(Flags(config_file=path), os.environ)
+        if problems := Daemon(Flags(config_file=path), os.environ).problems():
+            raise ConfigError(problems)
 
     _default_signals()
     wrong = False

@@ -17,4 +17,4 @@ def program(name: str) -> str:
     return path
 
 
-_PACKAGE = {"promtool": "prometheus"}
+_PACKAGE = {"promtool": "prometheus", "amtool": "prometheus-alertmanager"}

@@ -38,7 +38,7 @@ PLACES: dict[str, tuple[str, ...]] = {
     "bcrypt": ("web/auth.py",),
     "cramjam": ("sinks",),
     "isal": ("exposition",),
-    "kubernetes": ("sources/kubernetes.py",),
+    "kubernetes": ("sources/kubernetes/client.py",),
     "maxminddb": ("sources/geoip.py",),
     "multidict": ("web",),  # the type aiohttp's own interface takes for headers
     "msgspec": ("publishing", "usage", "sources", "exposition", "history", "web"),

@@ -16,7 +16,6 @@ from exporter.engine.slot import Entry, Off
 from exporter.model.errors import Failure
 from exporter.model.metric import Family
 from exporter.model.problem import Problem
-from exporter.model.target import Target
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.tls import TlsOptions
 
@@ -67,11 +66,6 @@ def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Asse
         limits=Limits(**config.limits.model_dump()),
     )
     return Assembly(plan, keys, namesakes)
-
-
-def targets_of(config: Config) -> list[Target]:
-    """The targets the operator wrote into the configuration."""
-    return [document.to_target("static", "") for document in config.targets.static]
 
 
 def policy_of(config: Config) -> AddressPolicy:

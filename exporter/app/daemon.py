@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import Any
 
 from exporter import __revision__, __version__
-from exporter.app.assembly import Assembly, assemble, policy_of, targets_of, tls_of
+from exporter.app.assembly import Assembly, assemble, policy_of, tls_of
+from exporter.app.origins import Origins, problems_in_files
 from exporter.app.process import Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
+from exporter.collectors.health import Health
 from exporter.collectors.parts import Parts
 from exporter.config.loader import ConfigError
 from exporter.config.schema import Config
@@ -37,7 +39,10 @@ from exporter.model.errors import Failure
 from exporter.model.problem import Problem, Reloaded
 from exporter.model.snapshot import Snapshot
 from exporter.publishing.directory import TargetDirectory
+from exporter.publishing.findings import Findings
+from exporter.publishing.health import TargetHealth
 from exporter.publishing.policy import AddressPolicy
+from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
 from exporter.sources.tls import TlsOptions
 from exporter.web.access import Access
@@ -67,7 +72,9 @@ class Daemon:
         self._paint = DaemonPool("paint", 1)
         # One thread: whoever sends wrong passwords gets one core of the machine at most.
         self._logins = DaemonPool("logins", 1)
-        pools = (self._files, self._names, self._calls, self._paint, self._logins)
+        # Apart from the configuration's: targets may stand on a file system that hangs.
+        self._places = DaemonPool("places", 8)
+        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places)
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
             self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
@@ -82,6 +89,9 @@ class Daemon:
             "config_last_reload_success_timestamp_seconds", "When a configuration was last taken over.", unit="seconds"
         ).labels()
         self._targets = TargetDirectory()
+        self._findings = Findings(self._targets)
+        self._origins = Origins(environ, self._places, self._clock)
+        self._discovery = Discovery(self._findings, self._clock, self._places, self.engine.request)
         self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
         # Noted before it is read: a change in between would otherwise never be seen.
         self._watch = Watch([flags.config_file] if flags.config_file else [], self._files, self._changed)
@@ -116,6 +126,7 @@ class Daemon:
             tick=config.cycle.interval,
             targets=self._targets,
             prober=self._prober,
+            findings=self._findings,
         )
         return assemble(settings, parts, self._meter.families)
 
@@ -172,8 +183,9 @@ class Daemon:
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
             self._tell_of_namesakes()
-        if self._aim(settings.config):
-            self.engine.request(["health"])
+        self._aim(settings.config)
+        if any(path.startswith("targets.") for path in changes):
+            self._find(settings.config)
         self._settings = settings
         self._watch.follow(settings.watched)
         self._reloaded.set(1.0)
@@ -184,20 +196,29 @@ class Daemon:
         for off in self._assembly.namesakes:
             say(_log, logging.WARNING, "plugin not loaded", plugin=off.name, reason=off.reason, detail=off.detail)
 
-    def _aim(self, config: Config) -> bool:
-        """Sets what is probed; tells whether that is something new."""
+    def _aim(self, config: Config) -> None:
+        """Sets how targets are probed."""
         self._prober.policy = policy_of(config)
         with contextlib.suppress(Failure):  # checked a moment ago: what has gone since leaves the old ones in force
             self._prober.tls = tls_of(config)
-        return self._targets.replace(targets_of(config))
+
+    def _find(self, config: Config) -> None:
+        """Sets where targets are found: those of the configuration are known with this, others as they are listed."""
+        self._discovery.configure(self._origins.of(config), config.targets.refresh.rules())
+
+    def problems(self) -> tuple[Problem, ...]:
+        """What is wrong beyond the configuration itself, and refuses nothing while the daemon runs."""
+        return tuple(problems_in_files(self._settings.config, self._environ))
 
     # -- once
 
     async def once(self) -> tuple[Snapshot, bytes]:
-        """One cycle of everything, and its page."""
+        """One refresh of the targets, one cycle of everything, and its page."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
         self._aim(config)
+        self._find(config)
+        await self._discovery.refresh()
         plan = self._assembly.plan
         longest = max([plan.timeout, *(entry.timeout for entry in plan.entries)])
         self.engine.start(replace(plan, timeout=longest))
@@ -218,6 +239,7 @@ class Daemon:
         self._signals = self._handlers()
         self._signals.take()
         self._aim(config)
+        self._find(config)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
@@ -227,6 +249,7 @@ class Daemon:
             self._watchdog.run(),
             self._watch.run(),
             self._access.run(),
+            self._discovery.run(),
             self._settle_memory(),
         ):
             self._keep(work)
@@ -263,6 +286,8 @@ class Daemon:
             pages=self.pages,
             own=self.engine.own,
             reload=self.reload,
+            refresh=self._discovery.ask,
+            check=self._check,
             alive=self.engine.alive,
             clock=self._clock,
             meter=self._meter,
@@ -274,6 +299,16 @@ class Daemon:
             external_url=self._flags.external_url,
             access=self._access,
         )
+
+    async def _check(self, name: str) -> TargetHealth | None:
+        """Probes one target now; the snapshot that tells of it comes at once."""
+        running = {entry.collector.name: entry.collector for entry in self._assembly.plan.entries}
+        health = running.get("health")
+        known = self._targets.get(name) is not None
+        checked = await health.check(name) if known and isinstance(health, Health) else None
+        if checked is not None:
+            self.engine.request(["health"])
+        return checked
 
     async def _settle_memory(self) -> None:
         """After the first snapshot nothing made so far will go away: no collection needs to look at it again."""
@@ -331,5 +366,6 @@ class Daemon:
         self._reserve.close()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(1.0):
+                await self._discovery.close()
                 await self._prober.close()
         self._log.stop()

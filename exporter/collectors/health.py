@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from math import isnan
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from exporter.collectors.parts import Parts
 from exporter.config.schema import CollectorOptions, Section
@@ -20,11 +21,15 @@ from exporter.model.errors import Failure, NoData
 from exporter.model.metric import Family, Key, Result, Samples, Value
 from exporter.model.reason import Reason
 from exporter.model.target import Target
-from exporter.publishing.document import TYPES, TargetType
+from exporter.publishing.document import TYPES
 from exporter.publishing.health import HealthDetail, HealthRules, Moment, Observation, TargetHealth, TargetState
+from exporter.publishing.integrations import ENDPOINTS
 from exporter.publishing.slots import Slots
 from exporter.publishing.verdict import Finding, ProbePolicy, Verdict, judge
 from exporter.sources.tls import TlsOptions
+
+# Those of documents, and those of Alertmanager's integrations.
+KNOWN_TYPES = tuple(dict.fromkeys((*TYPES, *sorted(ENDPOINTS))))
 
 
 class Tls(Section):
@@ -56,6 +61,16 @@ class Probe(Section):
     send_headers: bool = False
 
 
+def _known_type(kind: str) -> str:
+    if kind not in KNOWN_TYPES:
+        close = get_close_matches(kind[:64], KNOWN_TYPES, n=1)
+        raise ValueError("no such type of target" + (f"; did you mean '{close[0]}'?" if close else ""))
+    return kind
+
+
+KnownType = Annotated[str, AfterValidator(_known_type)]
+
+
 class Options(CollectorOptions):
     """What may be set under `collectors.health`; `interval` counts per target."""
 
@@ -67,9 +82,9 @@ class Options(CollectorOptions):
     degraded_latency: Duration = 1.0
     window: Duration = 3600.0
     tls: Tls = Tls()
-    probe: dict[TargetType, Probe] = Field(default_factory=dict)
+    probe: dict[KnownType, Probe] = Field(default_factory=dict)
 
-    def policy(self, kind: TargetType) -> ProbePolicy:
+    def policy(self, kind: str) -> ProbePolicy:
         """How targets of one type are asked."""
         chosen = self.probe.get(kind, Probe())
         return ProbePolicy.of(kind, chosen.method, chosen.reachable, chosen.send_headers)
@@ -180,11 +195,13 @@ class Health:
         self._parts = parts
         self._slots = Slots(options.interval or parts.tick, parts.tick)
         self._rules = HealthRules(self._slots.period, options.unhealthy_after, options.window)
-        self._policies: dict[str, ProbePolicy] = {kind: options.policy(kind) for kind in TYPES}
+        self._policies: dict[str, ProbePolicy] = {kind: options.policy(kind) for kind in KNOWN_TYPES}
         self._meters = _Meters(parts.prefix)
         self.families = self._meters.families
+        self._followed: Mapping[str, Target] | None = None
         self._states: dict[str, TargetState] = {}
         self._due: dict[str, float] = {}
+        self._under_way: dict[TargetState, asyncio.Future[None]] = {}
         self._epoch = float("nan")  # the first run sets it
 
     async def collect(self, run: Run) -> Result:
@@ -196,13 +213,41 @@ class Health:
         due = self._pick(self._parts.clock.monotonic())
         await self._probe_all(due, run.deadline)
         now = self._parts.clock.monotonic()
+        targets = self._parts.targets.current()
+        self._follow(targets)  # a check may have brought in newer ones meanwhile
         idle = [TargetState(target, self._rules) for target in targets.values() if not target.enabled]
         shown = self._states | {state.target.name: state for state in idle}
         detail = HealthDetail(tuple(shown[name].health(now) for name in targets))
         return Result(self._meters.samples(detail.targets), detail)
 
+    async def check(self, name: str) -> TargetHealth | None:
+        """One probe now, the one under way if there is one; None: no such target, or it is switched off or has gone.
+
+        Whoever stops waiting costs nobody else the answer.
+        """
+        directory = self._parts.targets
+        self._follow(directory.current())
+        state = self._states.get(name)
+        if directory.get(name) is None or state is None:
+            return None
+        known = state.checks
+        for _ in range(2):  # a second time if the probe under way was that of a run that was cut off
+            if state.checks == known and self._states.get(name) is state:
+                await asyncio.wait({self._under_way.get(state) or self._start(state)})
+        self._follow(directory.current())
+        return state.health(self._parts.clock.monotonic()) if self._states.get(name) is state else None
+
+    def _start(self, state: TargetState) -> asyncio.Future[None]:
+        task = asyncio.get_running_loop().create_task(self._look(state, self._options.probe_timeout))
+        self._under_way[state] = task
+        task.add_done_callback(lambda ended: self._under_way.pop(state))
+        return task
+
     def _follow(self, targets: Mapping[str, Target]) -> None:
         """Forgets targets that are gone, switched off or no longer what they were; the new ones are due at once."""
+        if targets is self._followed:
+            return
+        self._followed = targets
         wanted = {name: target for name, target in targets.items() if target.enabled}
         gone = [name for name, state in self._states.items() if wanted.get(name) != state.target]
         for name in gone:
@@ -241,15 +286,32 @@ class Health:
             rounds = -(-len(due) // workers)
             state = due.popleft()
             name = state.target.name
-            seen = await self._probe(state.target, min(self._options.probe_timeout, left / rounds))
+            await self._join_or_look(state, min(self._options.probe_timeout, left / rounds))
+            if self._states.get(name) is state:
+                # From the tick, not from the end of the probe: a slow answer would skip a slot that is near.
+                self._due[name] = self._slots.next(name, self._epoch, begin)
+
+    async def _join_or_look(self, state: TargetState, timeout: float) -> None:
+        if (check := self._under_way.get(state)) is not None:
+            await asyncio.wait({check}, timeout=timeout)
+            return
+        ended = self._under_way[state] = asyncio.get_running_loop().create_future()
+        try:
+            await self._look(state, timeout)
+        finally:
+            del self._under_way[state]
+            ended.set_result(None)
+
+    async def _look(self, state: TargetState, timeout: float) -> None:
+        seen = await self._probe(state.target, timeout)
+        name = state.target.name
+        if self._states.get(name) is state:  # or it has gone meanwhile, and its series with it
             state.observe(seen)
             self._meters.count(name, seen)
-            # From the tick, not from the end of the probe: a slow answer would skip a slot that is near.
-            self._due[name] = self._slots.next(name, self._epoch, begin)
 
     async def _probe(self, target: Target, timeout: float) -> Observation:
         clock = self._parts.clock
-        policy = self._policies[target.type]
+        policy = self._policies.get(target.type) or self._options.policy(target.type)
         begin = clock.monotonic()
         try:
             answer = await self._parts.prober.probe(target, policy.method, policy.send_headers, timeout)

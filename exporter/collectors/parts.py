@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.model.collector import Clock
 from exporter.publishing.directory import TargetDirectory
+from exporter.publishing.findings import Findings
 from exporter.sources.probe import Prober
 
 
@@ -18,3 +19,4 @@ class Parts:
     tick: float
     targets: TargetDirectory
     prober: Prober
+    findings: Findings = field(default_factory=Findings)

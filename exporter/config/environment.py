@@ -56,3 +56,14 @@ class Expansion:
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             return "", f"environment variable {name} is not UTF-8 text"
         return value, ""
+
+
+class AsWritten(Expansion):
+    """For documents that know no variables: a dollar sign is one."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+
+    def expand(self, text: str) -> tuple[str, list[str]]:
+        """The text as it stands."""
+        return text, []

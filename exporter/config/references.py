@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path as FilePath
 from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from exporter.config.files import Unreadable, decode, read_bytes, require
+from exporter.config.globs import is_pattern
 from exporter.config.problems import Path, Report
 from exporter.config.secrets import secret_fields
+from exporter.config.types import Located
 
 LARGEST_SECRET = 64 << 10
 _FILE = "_file"
@@ -40,6 +43,8 @@ class References:
             elif key in model.model_fields:
                 if key.endswith(_FILE) and isinstance(value, str):
                     values[key] = str(self._existing(value, here))
+                elif (located := _located(model.model_fields[key])) is not None:
+                    values[key] = self._files(value, here, located)
                 self._descend(model.model_fields[key].annotation, value, here)
 
     def _descend(self, annotation: Any, value: Any, path: Path) -> None:
@@ -118,8 +123,34 @@ class References:
             self._report.broken(here, f"cannot read {_shown(named, file)}: {error}")
         return file
 
+    def _files(self, value: Any, here: Path, located: Located) -> Any:
+        """The same names from the root, of one file or a list of them; whatever is no name is told elsewhere."""
+        if isinstance(value, list):
+            return [self._files(item, (*here, index), located) for index, item in enumerate(value)]
+        if not isinstance(value, str) or self._report.is_broken(here):
+            return value
+        file = self._locate(value)
+        if not (located.glob and is_pattern(file)):
+            try:
+                require(file)
+            except Unreadable as error:
+                # Whoever reads the file watches it. One that is not there may come, and mend the configuration.
+                self.watched[file] = None
+                self._report.broken(here, f"cannot read {_shown(value, file)}: {error}")
+        return str(file)
+
     def _locate(self, named: str) -> FilePath:
         return self._base / named
+
+
+def _located(field: FieldInfo) -> Located | None:
+    return next((mark for mark in (*field.metadata, *_marks(field.annotation)) if isinstance(mark, Located)), None)
+
+
+def _marks(annotation: Any) -> Iterator[Any]:
+    for argument in get_args(annotation):
+        yield argument
+        yield from _marks(argument)
 
 
 def _shown(named: str, file: FilePath) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from exporter.config.problems import Path, Report
-from exporter.config.schema import CollectorOptions, Cycle, Section
+from exporter.config.schema import CollectorOptions, Cycle, Refresh, Section
 from exporter.config.types import format_duration, parse_duration
 
 
@@ -33,6 +33,11 @@ def check(values: Mapping[str, Any], options: Mapping[str, type[CollectorOptions
         if own_interval or own_timeout:
             _fits(own_timeout or timeout, own_interval or interval, ("collectors", name, "timeout"), report)
     _distinct_targets(values, report)
+    backoff, highest = (
+        _limit(values, ("targets", "refresh", key), Refresh, report) or _Limit(("targets", "refresh", key), math.nan)
+        for key in ("backoff", "backoff_max")
+    )
+    _fits(backoff, highest, backoff.path, report)
 
 
 def _fits(timeout: _Limit, interval: _Limit, path: Path, report: Report) -> None:

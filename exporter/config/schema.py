@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_model
+from pydantic import BaseModel, ConfigDict, Field, GetJsonSchemaHandler, create_model, model_validator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema
 
@@ -14,15 +14,19 @@ from exporter.config.secrets import secret_fields
 from exporter.config.types import (
     Count,
     Duration,
+    FileName,
+    FilePattern,
     ListenAddresses,
     LogFormat,
     LogLevel,
     MetricPrefix,
     Names,
     Network,
+    SecretName,
     UrlPath,
 )
 from exporter.publishing.document import TargetDocument
+from exporter.publishing.refresh import RefreshRules
 
 
 class Section(BaseModel):
@@ -75,11 +79,54 @@ class Policy(Section):
     deny_networks: tuple[Network, ...] = ()
 
 
+class Kubernetes(Section):
+    """Secrets that hold targets; without namespaces those of the daemon's own."""
+
+    namespaces: Names = ()
+    label_selector: str = "publishing-target=true"
+    kubeconfig: FileName | None = None
+
+
+class AlertmanagerSource(Section):
+    """Where the configuration of an Alertmanager is: in a file, or in the Secret of its operator."""
+
+    file: FileName | None = None
+    secret: SecretName | None = None
+    key: str | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> AlertmanagerSource:
+        if (self.file is None) == (self.secret is None):
+            raise ValueError("exactly one of file, secret is needed")
+        if self.key is not None and self.secret is None:
+            raise ValueError("key needs secret")
+        return self
+
+
+class Refresh(Section):
+    """When the origins of targets are listed anew; `timeout` bounds one attempt."""
+
+    interval: Duration = 300.0
+    timeout: Duration = 30.0
+    attempts: Count = 5
+    backoff: Duration = 1.0
+    backoff_max: Duration = 30.0
+    manual_interval: Duration = 60.0
+
+    def rules(self) -> RefreshRules:
+        """The same for those that keep them."""
+        return RefreshRules(**{name: getattr(self, name) for name in type(self).model_fields})
+
+
 class Targets(Section):
     """Where alerts are published to."""
 
     static: tuple[TargetDocument, ...] = ()
+    files: tuple[FilePattern, ...] = ()
+    kubernetes: Kubernetes | None = None
+    alertmanager: tuple[AlertmanagerSource, ...] = ()
     policy: Policy = Policy()
+    refresh: Refresh = Refresh()
 
 
 class Limits(Section):

@@ -6,6 +6,7 @@ A message raised here is shown to the operator as it stands and never quotes the
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from typing import Annotated, Any, Literal
 
@@ -144,6 +145,19 @@ def _text_schema(description: str, **more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": description, **more})
 
 
+@dataclass(frozen=True, slots=True)
+class Located:
+    """Marks text that names a file from the folder of the configuration; with `glob`, or any number of files."""
+
+    glob: bool = False
+
+
+def _namespaced(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/[a-z0-9]([-.a-z0-9]{0,251}[a-z0-9])?", value):
+        raise ValueError("expected namespace/name")
+    return value
+
+
 Duration = Annotated[
     float,
     PlainValidator(_duration),
@@ -172,6 +186,9 @@ ListenAddresses = Annotated[
     Field(json_schema_extra={"minItems": 1}),
 ]
 Names = Annotated[tuple[str, ...], AfterValidator(_distinct)]
+FileName = Annotated[str, Located()]
+FilePattern = Annotated[str, Located(glob=True)]
+SecretName = Annotated[str, AfterValidator(_namespaced)]
 MetricPrefix = Annotated[str, AfterValidator(_metric_prefix)]
 UrlPath = Annotated[str, AfterValidator(url_path)]
 Count = Annotated[int, Field(ge=1)]

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 
 from exporter.config.files import Unreadable, read_bytes
+from exporter.config.globs import is_pattern, matches
 from exporter.model.collector import Offload
 
 LARGEST_WATCHED = 8 << 20
@@ -21,7 +22,12 @@ _log = logging.getLogger(__name__)
 
 
 def fingerprint(path: Path) -> str:
-    """What tells one content of a file from another; for a file that cannot be read, why not."""
+    """What tells one content of a file from another; for a file that cannot be read, why not.
+
+    That of a pattern tells which files there are, and what is in them.
+    """
+    if is_pattern(path):
+        return repr([(file, fingerprint(file)) for file in matches(path) if not is_pattern(file)])
     try:
         return hashlib.sha256(read_bytes(path, LARGEST_WATCHED)).hexdigest()
     except Unreadable as error:

@@ -14,7 +14,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, Field, PlainValidator
 
-from exporter.config.environment import Expansion
+from exporter.config.environment import AsWritten
 from exporter.config.files import Unreadable, decode, read_bytes
 from exporter.config.loader import LARGEST_FILE, plain_values, validated
 from exporter.config.problems import ConfigError, Path, Report
@@ -139,7 +139,7 @@ def load_web(path: FilePath) -> LoadedWeb:
     report = Report(str(path))
     references = References(report, path.parent)
     try:
-        values = plain_values(text, report, _AsWritten({}))
+        values = plain_values(text, report, AsWritten())  # a hash is full of dollar signs
         references.resolve(WebFile, values)
         _check(values, report)
         settings = validated(WebFile, values, report, references.models)
@@ -148,12 +148,6 @@ def load_web(path: FilePath) -> LoadedWeb:
     except ConfigError as error:
         raise ConfigError(error.problems, [path, *references.watched]) from None
     return LoadedWeb(settings, (path, *references.watched), report)
-
-
-class _AsWritten(Expansion):
-    def expand(self, text: str) -> tuple[str, list[str]]:
-        """A hash is full of dollar signs."""
-        return text, []
 
 
 def _check(values: dict[str, Any], report: Report) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from pathlib import Path
 
 from exporter.demo.receivers import CA_FILE
 
@@ -17,12 +18,28 @@ targets:
     - {{name: pagerduty-primary, type: pagerduty, url: "http://127.0.0.1:{ports.pagerduty}/v2/enqueue"}}
     - {{name: webhook-audit, type: webhook, url: "https://127.0.0.1:{ports.webhook}/alerts"}}
     - {{name: webhook-staging, type: webhook, url: "https://127.0.0.1:{ports.webhook}/staging", enabled: false}}
+  files: [{files}]
+  alertmanager: [{{file: {alertmanager}}}]
+  refresh: {{interval: 30s, manual_interval: 10s}}
 collectors:
   health:
     interval: 10s
     timeout: 4s
     probe_timeout: 3s
     tls: {{ca_file: {ca_file}}}
+"""
+
+_LIST = "billing.yaml"
+_TARGETS = """\
+- {{name: webhook-billing, type: webhook, url: "https://127.0.0.1:{ports.webhook}/billing"}}
+"""
+_ALERTMANAGER = "alertmanager.yml"
+_RECEIVERS = """\
+receivers:
+  - name: platform
+    slack_configs: [{{api_url: "http://127.0.0.1:{ports.slack}/services/T0DEMO/B0DEMO/demo-platform", channel: alerts}}]
+    pagerduty_configs: [{{url: "http://127.0.0.1:{ports.pagerduty}/v2/enqueue", routing_key: demo}}]
+  - name: forgotten
 """
 
 
@@ -37,8 +54,22 @@ class Ports:
     webhook: int
 
 
-def config_text(ports: Ports) -> str:
-    """The YAML text with these ports in it."""
+def config_text(ports: Ports, folder: Path) -> str:
+    """The YAML text with these ports in it, and the places that `write_files` fills."""
+    return _TEXT.format(
+        ports=ports,
+        ca_file=_quoted(CA_FILE),
+        files=_quoted(folder / _LIST),
+        alertmanager=_quoted(folder / _ALERTMANAGER),
+    )
+
+
+def write_files(ports: Ports, folder: Path) -> None:
+    """Targets beside the configuration: a list to edit while the demo runs, and receivers of an Alertmanager."""
+    (folder / _LIST).write_text(_TARGETS.format(ports=ports))
+    (folder / _ALERTMANAGER).write_text(_RECEIVERS.format(ports=ports))
+
+
+def _quoted(path: Path) -> str:
     # A JSON string is a YAML string; in a configuration a lone dollar is written as two.
-    ca_file = json.dumps(str(CA_FILE)).replace("$", "$$")
-    return _TEXT.format(ports=ports, ca_file=ca_file)
+    return json.dumps(str(path)).replace("$", "$$")

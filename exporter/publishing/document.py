@@ -37,10 +37,11 @@ RESERVED_NAMES = frozenset({"health", "stats", "refresh", "status"})
 
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?\Z")
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+\Z")
-_UNSEEN = re.compile(r"[\x00-\x20\x7f]")
+_UNSEEN = re.compile(r"[\x00-\x20\x7f\ud800-\udfff]")
 
 
-def _url_complaint(url: str) -> str:
+def url_complaint(url: str, *, login: bool = False) -> str:
+    """What is wrong with a URL, in words that quote none of it; empty if nothing is. `login` allows user:password@."""
     if _UNSEEN.search(url):
         return "the url holds a space or a control character"
     try:
@@ -52,14 +53,15 @@ def _url_complaint(url: str) -> str:
         return "the url must begin with http:// or https://"
     if not parts.hostname:
         return "the url names no host"
-    if "@" in parts.netloc:
+    if "@" in parts.netloc and not login:
         return "the url must not carry a user or password; use headers"
     if port == 0:
         return "the url has a host or port that is not legal"
     return ""
 
 
-def _header_complaint(value: str) -> str:
+def header_complaint(value: str) -> str:
+    """Why a text cannot be the value of a header, in words that quote none of it; empty if it can."""
     if not value.strip():
         return "the header is empty"
     return "" if value.isprintable() else "the header holds a line break or another character that cannot be sent"
@@ -79,8 +81,8 @@ def _secret(complaint: Callable[[str], str]) -> PlainValidator:
 
 
 _SCHEMA = WithJsonSchema({"type": "string", "writeOnly": True})
-SecretUrl = Annotated[Secret, _secret(_url_complaint), PlainSerializer(str), _SCHEMA]
-SecretHeader = Annotated[Secret, _secret(_header_complaint), PlainSerializer(str), _SCHEMA]
+SecretUrl = Annotated[Secret, _secret(url_complaint), PlainSerializer(str), _SCHEMA]
+SecretHeader = Annotated[Secret, _secret(header_complaint), PlainSerializer(str), _SCHEMA]
 
 
 class TargetDocument(BaseModel):

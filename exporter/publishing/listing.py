@@ -30,7 +30,7 @@ class Listing:
     """Everything one origin had at one moment.
 
     `skipped` counts documents that are not meant to be targets; `integrations` how many integrations each receiver
-    has, 0 for one where alerts vanish.
+    has, 0 for one where alerts vanish; `seconds` how long the steps of the listing took, of an origin that tells.
     """
 
     origin: str
@@ -38,6 +38,7 @@ class Listing:
     invalid: tuple[Invalid, ...] = ()
     skipped: int = 0
     integrations: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

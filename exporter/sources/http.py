@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(slots=True)
-class _Call:
+class Call:
     """A request on its way. How far it has come tells one timeout from another."""
 
     request: Request
@@ -108,8 +108,10 @@ class Client:
     """Asks remotes. `policy` and `tls` may be replaced at any time.
 
     `per_host` bounds the requests to one origin at once, and the connections kept for the next ones; with 0 there is
-    no bound, and each request has a connection of its own.
+    no bound, and each request has a connection of its own. A user and password in a URL are never sent.
     """
+
+    ignores_login = False  # whether such a URL is asked all the same
 
     def __init__(
         self,
@@ -150,7 +152,7 @@ class Client:
 
         At most so many redirects of a GET or HEAD are followed; one too many is a failure, as is one to elsewhere.
         """
-        call = _Call(request, body)
+        call = Call(request, body)
         try:
             async with asyncio.timeout(timeout):
                 return await self._follow(call, redirects if request.method in ("GET", "HEAD") else 0)
@@ -182,12 +184,12 @@ class Client:
         url = self._urls.get(secret)
         if url is None:
             url = parse(secret.reveal())
-            if url.basic:
+            if url.basic and not self.ignores_login:
                 raise Failure(Reason.CONFIG, "the url must not carry a user or password; use headers")
             self._urls[secret] = url
         return url
 
-    async def _follow(self, call: _Call, redirects: int) -> Reply:
+    async def _follow(self, call: Call, redirects: int) -> Reply:
         url = self._place(call.request.url)
         for _ in range(redirects + 1):
             reply = await self._in_turn(call, url)
@@ -196,7 +198,7 @@ class Client:
             url = url.redirected(reply.headers.get("location"))
         raise Failure(Reason.REDIRECT, "too many redirects")
 
-    async def _in_turn(self, call: _Call, url: Url) -> Reply:
+    async def _in_turn(self, call: Call, url: Url) -> Reply:
         if not self._per_host:
             return await self._once(call, url, None)
         self._tidy()
@@ -219,11 +221,11 @@ class Client:
             if not host.users and not host.idle:
                 del self._hosts[origin]
 
-    async def _once(self, call: _Call, url: Url, host: _Host | None) -> Reply:
+    async def _once(self, call: Call, url: Url, host: _Host | None) -> Reply:
         call.begin = self._clock.monotonic()
         call.stage = "name"
         proxy = self._proxy.place() if self._proxy is not None and self._proxy.serves(url.host) else None
-        addresses = await self._addresses(call, proxy or url)
+        addresses = await self._addresses(call, (proxy or url).host)
         tls = (self._context or self._tls.context()) if url.scheme == "https" else None
         if host is not None and (wire := host.take(addresses, tls)) is not None:
             try:
@@ -237,8 +239,8 @@ class Client:
         wire = await self._connect(url, proxy, addresses, tls)
         return await self._send(call, url, wire, proxy, host)
 
-    async def _addresses(self, call: _Call, url: Url) -> tuple[str, ...]:
-        addresses = await self._resolver.addresses(url.host)
+    async def _addresses(self, call: Call, host: str) -> tuple[str, ...]:
+        addresses = await self._resolver.addresses(host)
         if self.policy is None:
             return addresses
         allowed = tuple([one for one in addresses if not self.policy.refuses(one, call.request.origin)])
@@ -261,7 +263,7 @@ class Client:
             raise
         return wire
 
-    async def _send(self, call: _Call, url: Url, wire: Wire, proxy: Url | None, host: _Host | None) -> Reply:
+    async def _send(self, call: Call, url: Url, wire: Wire, proxy: Url | None, host: _Host | None) -> Reply:
         call.stage = "answer"
         keep = False
         try:
@@ -299,7 +301,7 @@ class Client:
         self._hosts.clear()
 
 
-def _head(call: _Call, url: Url, proxy: Url | None, keep: bool) -> bytes:
+def _head(call: Call, url: Url, proxy: Url | None, keep: bool) -> bytes:
     """The head of the request. Credentials of the proxy are for the proxy alone."""
     request = call.request
     fields = {"host": f"Host: {url.authority}", "user-agent": f"User-Agent: {_AGENT}", "accept": "Accept: */*"}

@@ -55,6 +55,7 @@ class TlsOptions:
     cert_file: Path | None = None
     key_file: Path | None = None
     minimum: ssl.TLSVersion = ssl.TLSVersion.TLSv1_2
+    protocols: tuple[str, ...] = ("http/1.1",)  # some servers hang up on a client that offers none of theirs
 
     @property
     def has_files(self) -> bool:
@@ -63,14 +64,14 @@ class TlsOptions:
     def context(self) -> ssl.SSLContext:
         """A context that always verifies."""
         if not self.has_files:
-            return _without_files(self.minimum)
+            return _without_files(self.minimum, self.protocols)
         try:
             context = ssl.create_default_context(cafile=self.ca_file)
         except (OSError, ValueError):
             problem = "tls.ca_file cannot be read, or holds no certificate"
         else:
             context.minimum_version = self.minimum
-            context.set_alpn_protocols(["http/1.1"])
+            _offer(context, self.protocols)
             try:
                 if self.cert_file is not None:
                     # A key that asks for a passphrase would make OpenSSL wait at the terminal.
@@ -82,11 +83,16 @@ class TlsOptions:
 
 
 @cache  # reading the system's authorities takes longer than a hundred probes
-def _without_files(minimum: ssl.TLSVersion) -> ssl.SSLContext:
+def _without_files(minimum: ssl.TLSVersion, protocols: tuple[str, ...]) -> ssl.SSLContext:
     context = ssl.create_default_context()
     context.minimum_version = minimum
-    context.set_alpn_protocols(["http/1.1"])
+    _offer(context, protocols)
     return context
+
+
+def _offer(context: ssl.SSLContext, protocols: tuple[str, ...]) -> None:
+    if protocols:
+        context.set_alpn_protocols(list(protocols))
 
 
 def fault(error: ssl.SSLError) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from datetime import datetime
 from http import HTTPStatus
@@ -94,6 +95,11 @@ class Refused(Exception):
         self.message = message
         self.headers = headers or {}
         self.problems = problems
+
+
+def request_id() -> str:
+    """A name for one answer that is not what was asked for; the log has it where there is more to say."""
+    return secrets.token_hex(8)
 
 
 def headers(content_type: str, **more: str) -> CIMultiDict[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from base64 import b64encode
 from datetime import UTC, datetime
 from functools import cache
+from typing import NamedTuple
 
 from exporter.web.markup import Html, join, tag
 from exporter.web.summary import Level
@@ -14,6 +15,13 @@ SOON = 14 * 86400.0  # a certificate that ends within this time is pointed out
 _LAST = 253_402_300_799.0
 _COLOURS = {Level.BAD: "#c0362c", Level.WARN: "#b7791f", Level.IDLE: "#68768a", Level.OK: "#1a7f4b"}
 NOT_KNOWN = tag("span", "\N{EN DASH}", class_="quiet", title="not known")
+
+
+class Now(NamedTuple):
+    """The moment a page tells of, on both clocks."""
+
+    monotonic: float
+    wall: float
 
 
 def rate(percent: float | None) -> Html:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import urlsplit
 
 from aiohttp import web
 
-from exporter.web import answers
+from exporter.web import answers, guard
 from exporter.web.answers import JSON, TEXT, ErrorAnswer, Place, Refused, ReloadAnswer, ReloadErrorAnswer
 from exporter.web.route import Answer, Parameter, Route
 from exporter.web.site import Site
@@ -42,7 +41,7 @@ def routes(site: Site) -> list[Route]:
             answers={
                 200: Answer("what changed", (JSON,), ReloadAnswer),
                 400: Answer("what is wrong with the configuration", (JSON,), ReloadErrorAnswer),
-                403: Answer("switched off, or asked by another site", (JSON,), ErrorAnswer),
+                403: guard.FORBIDDEN,
             },
         ),
     ]
@@ -67,10 +66,7 @@ class _Lifecycle:
         return answers.text("ready")
 
     async def reload(self, request: web.BaseRequest) -> web.Response:
-        if not self._site.enable_lifecycle:
-            hint = "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP"
-            raise Refused(HTTPStatus.FORBIDDEN, "lifecycle_disabled", hint)
-        refuse_other_sites(request, self._site.external_url)
+        guard.allow(request, self._site, instead=", or send SIGHUP")
         dry_run = _flag(request)
         done = await self._site.reload(dry_run)
         if done.problems:
@@ -78,22 +74,6 @@ class _Lifecycle:
             message = "the configuration has mistakes; nothing was changed"
             raise Refused(HTTPStatus.BAD_REQUEST, "bad_configuration", message, problems=places)
         return answers.json(ReloadAnswer(done.changes, not dry_run))
-
-
-def refuse_other_sites(request: web.BaseRequest, external_url: str) -> None:
-    """A page of another site must not make the browser of whoever visits it change something here."""
-    origin = request.headers.get("Origin")
-    ours = {request.headers.get("Host", ""), urlsplit(external_url).netloc} - {""}
-    fetched_from = request.headers.get("Sec-Fetch-Site", "none")
-    if fetched_from not in ("none", "same-origin") or (origin is not None and _netloc(origin) not in ours):
-        raise Refused(HTTPStatus.FORBIDDEN, "other_site", "requests from pages of other sites are refused")
-
-
-def _netloc(origin: str) -> str:
-    try:
-        return urlsplit(origin).netloc
-    except ValueError:  # an unclosed bracket
-        return ""
 
 
 def _flag(request: web.BaseRequest) -> bool:

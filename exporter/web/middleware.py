@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import secrets
 import traceback
 from http import HTTPStatus
 from time import perf_counter
@@ -15,6 +14,7 @@ from exporter.web import answers
 from exporter.web.access import Access
 from exporter.web.answers import Refused
 from exporter.web.complaints import Complaints
+from exporter.web.route import keep_path_values
 from exporter.web.routes import Router
 
 _log = logging.getLogger(__name__)
@@ -40,15 +40,18 @@ class Chain:
         started = perf_counter()
         if not ("Host" in request.headers if request.version == HttpVersion11 else request.version == HttpVersion10):
             return self.malformed()
-        place = self._find(request.path)
+        found = self._find(request.rel_url.raw_path)
+        place = None if found is None else found.place
         try:
             if self._access is not None and (place is None or place.label not in OPEN):
                 await self._access.guard(request)
-            if place is None:
+            if found is None:
                 raise Refused(HTTPStatus.NOT_FOUND, "not_found", "there is nothing at this path")
-            handler = place.handler(request.method)
+            handler = found.place.handler(request.method)
             if request.body_exists:
                 raise _body_refused(request)
+            if found.values:
+                keep_path_values(request, found.values)
             response = await handler(request)
         except Exception as error:
             response = _refusal(error)
@@ -103,7 +106,7 @@ def _body_refused(request: web.BaseRequest) -> Refused:
 
 
 def _refusal(error: Exception) -> web.Response:
-    request_id = secrets.token_hex(8)
+    request_id = answers.request_id()
     refused = error if isinstance(error, Refused) else _unexpected(error, request_id)
     if refused.problems is None:
         body = answers.Error(refused.code, refused.message, request_id)

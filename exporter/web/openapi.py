@@ -65,8 +65,10 @@ def _operation(route: Route) -> dict[str, Any]:
         "summary": route.summary,
         "responses": {str(status): _response(answer) for status, answer in sorted(answers.items())},
     }
-    if route.parameters:
-        operation["parameters"] = [_parameter(parameter) for parameter in route.parameters]
+    parameters = [_path_parameter(name) for name in route.path_names]
+    parameters += [_parameter(parameter) for parameter in route.parameters]
+    if parameters:
+        operation["parameters"] = parameters
     return operation
 
 
@@ -74,9 +76,18 @@ def _response(answer: Answer) -> dict[str, Any]:
     schema: dict[str, Any] = {"type": "string"}
     if answer.schema is not None:
         schema = {"$ref": _REF.format(name=answer.schema.__name__)}
+        if answer.listed:
+            schema = {"type": "array", "items": schema}
     elif answer.media == (JSON,):
         schema = {"type": "object"}
+    if not answer.media:
+        return {"description": answer.description}
     return {"description": answer.description, "content": {media: {"schema": schema} for media in answer.media}}
+
+
+def _path_parameter(name: str) -> dict[str, Any]:
+    description = "slashes in it are sent as %2F"
+    return {"name": name, "in": "path", "required": True, "description": description, "schema": {"type": "string"}}
 
 
 def _parameter(parameter: Parameter) -> dict[str, Any]:

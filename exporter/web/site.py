@@ -12,6 +12,8 @@ from exporter.model.collector import Clock
 from exporter.model.metric import Samples
 from exporter.model.problem import Reloaded
 from exporter.model.snapshot import Feed
+from exporter.publishing.health import TargetHealth
+from exporter.publishing.refresh import Asked
 from exporter.web.access import Access
 
 
@@ -23,6 +25,8 @@ class Site:
     pages: Pages
     own: Callable[[], tuple[Samples, ...]]  # what the daemon counts about itself, as it stands now
     reload: Callable[[bool], Awaitable[Reloaded]]  # True: a dry run
+    refresh: Callable[[], Asked]  # lists the origins of targets anew
+    check: Callable[[str], Awaitable[TargetHealth | None]]  # probes one target; None: there is none
     alive: Callable[[], bool]
     clock: Clock
     meter: Meter

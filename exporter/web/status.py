@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 from base64 import b64encode
-from collections import Counter
-from collections.abc import Iterable, Sequence
 from hashlib import sha256
 from importlib.resources import files
-from typing import NamedTuple
 
 from aiohttp import web
 
 from exporter.model.snapshot import Record, Snapshot
-from exporter.publishing.health import TargetHealth
-from exporter.publishing.verdict import HealthState
 from exporter.web.answers import headers
-from exporter.web.figures import NOT_KNOWN, duration, expiry, favicon, icon, moment, rate, word
+from exporter.web.figures import Now, duration, favicon, icon, moment, word
 from exporter.web.markup import Child, Html, join, tag
 from exporter.web.route import Answer, Route
 from exporter.web.site import Site
-from exporter.web.summary import Level, Summary, record_level, summarise, target_level, targets_of
+from exporter.web.status_sources import sources_section
+from exporter.web.status_targets import targets_section
+from exporter.web.summary import Summary, record_level, summarise, targets_of
 
 MEDIA = "text/html; charset=utf-8"
-# Beyond this the page is of no use to a person, and making it holds up a scrape. The ones that are well are left out.
-SHOWN_TARGETS = 200
 
 _ASSETS = files("exporter.web") / "assets"
 
@@ -52,11 +47,6 @@ _POLICY = "; ".join(
 _HEADERS = headers(MEDIA, Content_Security_Policy=_POLICY)
 
 
-class _Now(NamedTuple):
-    monotonic: float
-    wall: float
-
-
 def routes(site: Site) -> list[Route]:
     return [
         Route(
@@ -78,7 +68,7 @@ class _Status:
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
         snapshot, clock = self._site.feed.current(), self._site.clock
-        now = _Now(clock.monotonic(), clock.wall())
+        now = Now(clock.monotonic(), clock.wall())
         # Every open page asks for this one as soon as there is a new snapshot.
         if snapshot is not self._shown or int(now.wall) != self._second:
             self._shown, self._second = snapshot, int(now.wall)
@@ -86,7 +76,7 @@ class _Status:
         return web.Response(body=self._page, headers=_HEADERS)
 
 
-def render(site: Site, snapshot: Snapshot | None, now: _Now) -> str:
+def render(site: Site, snapshot: Snapshot | None, now: Now) -> str:
     targets = targets_of(snapshot) if snapshot else ()
     summary = summarise(snapshot, targets, now.monotonic)
     head = join(
@@ -100,7 +90,8 @@ def render(site: Site, snapshot: Snapshot | None, now: _Now) -> str:
     main = tag(
         "main",
         _headline(summary, snapshot, now),
-        None if snapshot is None else join(_collectors(snapshot, now), _targets(targets, now)),
+        None if snapshot is None else join(_collectors(snapshot, now), targets_section(snapshot, targets, now)),
+        None if snapshot is None else sources_section(snapshot, now),
         data_snapshot=snapshot.id if snapshot else 0,
         data_now=f"{now.wall:.3f}",
     )
@@ -125,7 +116,7 @@ def _footer(site: Site) -> Html:
     return tag("footer", tag("nav", *[tag("a", name, href=place) for place, name in places], aria_label="More"))
 
 
-def _headline(summary: Summary, snapshot: Snapshot | None, now: _Now) -> Html:
+def _headline(summary: Summary, snapshot: Snapshot | None, now: Now) -> Html:
     others = [tag("li", icon(clause.level), clause.text) for clause in summary.others]
     return tag(
         "section",
@@ -140,70 +131,19 @@ def _headline(summary: Summary, snapshot: Snapshot | None, now: _Now) -> Html:
     )
 
 
-def _about(snapshot: Snapshot, now: _Now) -> Html:
+def _about(snapshot: Snapshot, now: Now) -> Html:
     took = f" · collected in {duration(snapshot.duration)}"
     return tag("p", f"Snapshot {snapshot.id} · ", moment(snapshot.wall, now.wall), took, class_="quiet")
 
 
-def _targets(targets: Sequence[TargetHealth], now: _Now) -> Html:
-    if not targets:
-        nothing = tag("p", "No targets are being watched.", class_="empty")
-        return tag("section", tag("h2", "Targets"), nothing, class_="targets")
-    columns = ("Target", "State", "Success rate", "Latency", "Last probe", "Certificate ends")
-    rows = [_target(target, columns, now) for target in targets[:SHOWN_TARGETS]]
-    left_out = len(targets) - len(rows)
-    return tag(
-        "section",
-        tag("h2", "Targets"),
-        _proportions(targets),
-        _table(columns, rows),
-        tag("p", f"{left_out} more are not shown here; all are in the metrics.", class_="empty") if left_out else None,
-        class_="targets",
-    )
-
-
-def _target(target: TargetHealth, columns: Sequence[str], now: _Now) -> Html:
-    level = target_level(target)
-    state = tag("span", icon(level), target.state if target.enabled else "disabled", class_=f"state {word(level)}")
-    cells = (
-        join(state, _why(target, now)),
-        rate(target.success_rate),
-        duration(target.latency),
-        moment(target.last_probe, now.wall),
-        expiry(target.tls_expiry, now.wall),
-    )
-    # On a narrow screen the row becomes a card and a cell says itself what it is.
-    told = [
-        tag("td", cell, data_label=column, class_="none" if cell == NOT_KNOWN else None)
-        for column, cell in zip(columns[1:], cells, strict=True)
-    ]
-    name = join(tag("strong", target.name), tag("small", f"{target.type} · {target.shown}"))
-    return tag("tr", tag("th", name, scope="row"), *told, class_=word(level))
-
-
-def _why(target: TargetHealth, now: _Now) -> Html:
-    parts: list[Child] = []
-    if target.last_reason:
-        status = f" {target.last_status}" if target.last_status else ""
-        parts.append(f"{target.last_reason}{status}")
-    elif target.state is HealthState.DEGRADED:
-        parts.append("answers slowly")  # nothing else degrades a target without a reason
-    if target.consecutive_failures > 1:
-        parts.append(f"{target.consecutive_failures} times in a row")
-    if target.retry_at is not None and target.retry_at > now.wall:
-        parts.append(join("again ", moment(target.retry_at, now.wall)))
-    between = [part for each in parts for part in (" · ", each)][1:]
-    return tag("small", *between) if between and target.enabled else Html()
-
-
-def _collectors(snapshot: Snapshot, now: _Now) -> Html:
+def _collectors(snapshot: Snapshot, now: Now) -> Html:
     records = sorted(snapshot.records.values(), key=record_level)
     tiles = [_collector(record, now) for record in records]
     content = tag("ul", *tiles, class_="tiles") if tiles else tag("p", "No collector is enabled.", class_="empty")
     return tag("section", tag("h2", "Collectors"), content, class_="collectors")
 
 
-def _collector(record: Record, now: _Now) -> Html:
+def _collector(record: Record, now: Now) -> Html:
     level = record_level(record)
     lines: list[Child] = []
     if record.started is not None:
@@ -217,28 +157,3 @@ def _collector(record: Record, now: _Now) -> Html:
     state = tag("span", icon(level), record.outcome, class_=f"state {word(level)}")
     head = tag("p", tag("strong", record.collector), state)
     return tag("li", head, *[tag("small", line) for line in lines], class_=word(level))
-
-
-def _table(columns: Sequence[str], rows: Iterable[Html]) -> Html:
-    heads = [tag("th", column, scope="col") for column in columns]
-    return tag("table", tag("thead", tag("tr", *heads)), tag("tbody", *rows))
-
-
-def _proportions(targets: Sequence[TargetHealth]) -> Html:
-    count = Counter(map(target_level, targets))
-    words = {
-        Level.BAD: "unhealthy",
-        Level.WARN: "degraded",
-        Level.IDLE: "unknown",
-        Level.OK: "healthy",
-        Level.OFF: "disabled",
-    }
-    shown = [(level, count[level]) for level in Level if count[level]]
-    bars, at = [], 0.0
-    for level, number in shown:
-        width = 100 * number / len(targets)
-        bars.append(tag("rect", x=f"{at:.3f}", width=f"{width:.3f}", height="1", class_=word(level)))
-        at += width
-    legend = [tag("li", icon(level), tag("b", str(number)), f" {words[level]}") for level, number in shown]
-    drawn = tag("svg", *bars, class_="bar", viewBox="0 0 100 1", preserveAspectRatio="none", aria_hidden="true")
-    return tag("div", drawn, tag("ul", *legend, class_="legend"), class_="proportions")

@@ -9,6 +9,7 @@ from enum import IntEnum
 from exporter.model.reason import Outcome
 from exporter.model.snapshot import Record, Snapshot
 from exporter.publishing.health import HealthDetail, TargetHealth
+from exporter.publishing.refresh import RefreshDetail
 from exporter.publishing.verdict import HealthState
 
 _NAMED = 3
@@ -72,11 +73,22 @@ def targets_of(snapshot: Snapshot) -> tuple[TargetHealth, ...]:
     return tuple(sorted(targets, key=lambda target: (target_level(target), target.name)))
 
 
+def refresh_of(snapshot: Snapshot) -> RefreshDetail | None:
+    """How the sources of targets were last listed."""
+    detail = snapshot.details.get("refresh")
+    return detail if isinstance(detail, RefreshDetail) else None
+
+
 def summarise(snapshot: Snapshot | None, targets: Sequence[TargetHealth], now: float) -> Summary:
     """What a snapshot says; `now` is monotonic."""
     if snapshot is None:
         return Summary(Clause(Level.IDLE, "Starting: no cycle has ended yet"))
-    clauses = [*_about_cycles(snapshot, now), *_about_collectors(snapshot), *_about_targets(targets)]
+    clauses = [
+        *_about_cycles(snapshot, now),
+        *_about_collectors(snapshot),
+        *_about_targets(targets),
+        *_about_sources(refresh_of(snapshot)),
+    ]
     wrong = sorted((clause for clause in clauses if clause.level < Level.OK), key=lambda clause: clause.level)
     if wrong:
         return Summary(wrong[0], (*wrong[1:], *(clause for clause in clauses if clause.level >= Level.OK)))
@@ -116,6 +128,19 @@ def _about_targets(targets: Sequence[TargetHealth]) -> list[Clause]:
     healthy = sum(target.state is HealthState.HEALTHY for target in enabled)
     if healthy:
         clauses.append(Clause(Level.OK, f"{_share(healthy, len(enabled), 'target')} healthy"))
+    return clauses
+
+
+def _about_sources(refresh: RefreshDetail | None) -> list[Clause]:
+    if refresh is None:
+        return []
+    clauses = []
+    failing = [f"{source.name} ({source.reason})" for source in refresh.sources if source.reason]
+    if failing:
+        text = f"{_share(len(failing), len(refresh.sources), 'source')} of targets failing: {_names(failing)}"
+        clauses.append(Clause(Level.WARN, text))
+    if count := len(refresh.invalid):
+        clauses.append(Clause(Level.WARN, f"{count} document{'s' * (count != 1)} without a valid target"))
     return clauses
 
 

@@ -88,6 +88,39 @@ async def test_a_target_is_probed_and_shown(tmp_path: Path) -> None:
         assert "platform_exporter_build_info" in text
 
 
+async def test_a_target_is_probed_on_request_and_a_snapshot_tells_at_once(tmp_path: Path) -> None:
+    """Though no cycle is due for a long time; and nothing is probed where the collector is off."""
+    file, path = tmp_path / "c", "/api/v2/publishing/targets/health/a/check"
+    base = BASE.replace("interval: 500ms", "interval: 10m")
+    async with serve(http(200)) as receiver:
+        text = f"targets: {{static: [{target('a', receiver.url())}]}}\n"
+        async with running(file, text, base) as (_, session):
+            await until(session, 'health_checks_total{target="a",outcome="success"} 1')
+            async with session.post(path) as answer:
+                assert (answer.status, (await answer.json())["total_checks"]) == (200, 2)
+            await until(session, 'health_checks_total{target="a",outcome="success"} 2')
+        off = f"{text}collectors: {{health: {{enabled: false}}}}"
+        async with running(file, off, base) as (_, session), session.post(path) as answer:
+            assert answer.status == 404
+    assert receiver.connections == 2
+
+
+async def test_the_targets_are_told_and_refreshed_on_request(tmp_path: Path) -> None:
+    """From a line of configuration to what another Prometheus finds."""
+    async with running(tmp_path / "c", f"targets: {{static: [{target('a', 'http://127.0.0.1:9')}]}}") as (_, session):
+        async with asyncio.timeout(10):
+            while (await session.get("/sd/targets")).status != 200:
+                await asyncio.sleep(0.02)
+        async with session.get("/sd/targets") as answer:
+            assert [group["targets"] for group in await answer.json()] == [["127.0.0.1:9"]]
+        statuses = []
+        for _ in range(2):
+            async with session.post("/api/v2/publishing/targets/refresh") as answer:
+                statuses.append(answer.status)
+        assert statuses[0] == 202
+        assert statuses[1] in (429, 503)
+
+
 async def test_a_reload_swaps_targets_and_keeps_the_rest(tmp_path: Path) -> None:
     """The new target appears, the old one goes, and what did not change goes on counting."""
     file = tmp_path / "c"

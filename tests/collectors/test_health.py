@@ -475,11 +475,144 @@ async def test_up2_a_probe_ends_at_its_own_limit_when_the_run_has_time_left() ->
         assert 0.15 < time.monotonic() - begin < 1.0
 
 
+class Gate:
+    """Answers once it is opened; tells when somebody waits."""
+
+    def __init__(self) -> None:
+        self.asked, self.opened = asyncio.Event(), asyncio.Event()
+
+    async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.asked.set()
+        await self.opened.wait()
+        writer.write(answer(200))
+
+
+async def test_a_check_probes_now_and_its_result_counts_like_any_other() -> None:
+    async with serve(Sequence(answer(503), answer(200))) as remote, world() as seen:
+        await seen.run(target("ops", remote.url()))
+        checked = await seen.health.check("ops")
+        assert checked is not None
+        assert (checked.state, checked.checks, checked.successes) == ("healthy", 2, 1)
+        await seen.run()
+        assert remote.connections == 2
+        assert seen.detail("ops") == checked
+        assert seen.value("health_checks_total", "ops", "success") == 1
+
+
+async def test_a_check_of_what_is_not_there_or_switched_off_gives_nothing() -> None:
+    async with serve(answer(200)) as remote, world() as seen:
+        seen.targets.replace([target("ops", remote.url()), target("off", remote.url(), enabled=False)])
+        assert await seen.health.check("nobody") is None
+        assert await seen.health.check("off") is None
+        assert remote.connections == 0
+        assert await seen.health.check("ops") is not None, "also before the first run"
+
+
+async def test_checks_at_once_share_one_probe_and_whoever_leaves_costs_the_others_nothing() -> None:
+    gate = Gate()
+    async with serve(gate) as remote, world() as seen:
+        seen.targets.replace([target("ops", remote.url())])
+        first, second = (asyncio.ensure_future(seen.health.check("ops")) for _ in range(2))
+        await gate.asked.wait()
+        first.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await first
+        gate.opened.set()
+        checked = await second
+        assert checked is not None
+        assert (checked.checks, remote.connections) == (1, 1)
+
+
+async def test_a_check_joins_the_probe_of_a_run_and_a_run_that_of_a_check() -> None:
+    gate = Gate()
+    async with serve(gate) as remote, world() as seen:
+        run = asyncio.ensure_future(seen.run(target("ops", remote.url())))
+        await gate.asked.wait()
+        check = asyncio.ensure_future(seen.health.check("ops"))
+        await asyncio.sleep(0)
+        gate.opened.set()
+        await run
+        checked = await check
+        assert checked is not None
+        assert (checked.checks, remote.connections) == (1, 1)
+
+        gate.asked.clear()
+        gate.opened.clear()
+        check = asyncio.ensure_future(seen.health.check("ops"))
+        await gate.asked.wait()
+        seen.clock.advance(60)
+        run = asyncio.ensure_future(seen.run())
+        await asyncio.sleep(0)
+        gate.opened.set()
+        await asyncio.gather(run, check)
+        assert (seen.detail("ops").checks, remote.connections) == (2, 2)
+
+
+async def test_a_run_waits_for_a_check_no_longer_than_for_a_probe_of_its_own() -> None:
+    async with serve(hangs) as remote, world(RealClock(), probe_timeout=1.0) as seen:
+        seen.targets.replace([target("ops", remote.url())])
+        check = asyncio.ensure_future(seen.health.check("ops"))
+        while not remote.open:
+            await asyncio.sleep(0.01)
+        begin = time.monotonic()
+        await seen.run(timeout=0.2)
+        assert time.monotonic() - begin < 0.5
+        assert seen.detail("ops").checks == 0
+        checked = await check
+        assert checked is not None
+        assert (checked.last_reason, checked.checks) == ("timeout", 1)
+        assert time.monotonic() - begin < 2.0
+
+
+async def test_a_check_that_joined_a_run_which_is_cut_off_probes_by_itself() -> None:
+    gate = Gate()
+    async with serve(gate) as remote, world() as seen:
+        run = asyncio.ensure_future(seen.run(target("ops", remote.url())))
+        await gate.asked.wait()
+        check = asyncio.ensure_future(seen.health.check("ops"))
+        await asyncio.sleep(0)
+        run.cancel()
+        gate.opened.set()
+        checked = await check
+        assert checked is not None
+        assert (checked.checks, remote.connections) == (1, 2)
+
+
+async def test_a_run_tells_of_the_targets_there_are_at_its_end() -> None:
+    gate = Gate()
+    async with serve(gate) as remote, world() as seen:
+        run = asyncio.ensure_future(seen.run(target("gone", remote.url()), target("stays", remote.url())))
+        while remote.open < 2:
+            await asyncio.sleep(0.01)
+        seen.targets.replace([target("stays", remote.url()), target("new", remote.url())])
+        gate.opened.set()
+        await run
+        assert (seen.state("stays"), seen.state("new")) == ("healthy", "unknown")
+        assert {key[0] for samples in seen.result.samples for key, _ in samples.rows()} == {"stays", "new"}
+
+
+async def test_a_target_that_goes_while_it_is_probed_leaves_nothing_behind() -> None:
+    gate = Gate()
+    async with serve(gate) as remote, world() as seen:
+        run = asyncio.ensure_future(seen.run(target("gone", remote.url()), target("stays", remote.url())))
+        while remote.open < 2:
+            await asyncio.sleep(0.01)
+        check = asyncio.ensure_future(seen.health.check("gone"))
+        await asyncio.sleep(0)
+        seen.targets.replace([target("stays", remote.url())])
+        assert await seen.health.check("gone") is None
+        gate.opened.set()
+        assert await check is None
+        await run
+        assert {key[0] for samples in seen.result.samples for key, _ in samples.rows()} == {"stays"}
+        assert list(seen.health._due) == ["stays"]
+
+
 def test_options_that_make_no_sense_are_refused() -> None:
     bad: list[Mapping[str, Any]] = [
         {"concurrency": 0},
         {"unhealthy_after": 0},
-        {"probe": {"telegram": {}}},
+        {"probe": {"telegraph": {}}},
         {"probe": {"slack": {"method": "DELETE"}}},
         {"probe": {"slack": {"reachable": (500,)}}},
         {"tls": {"key_file": TLS / "server.pem"}},

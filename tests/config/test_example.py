@@ -59,7 +59,7 @@ def test_every_default_in_the_example_is_written_as_the_schema_has_it() -> None:
 
 
 def test_the_targets_in_its_comments_load_once_uncommented(tmp_path: Path) -> None:
-    block = TEXT[TEXT.index("  # static:\n") : TEXT.index("  # What may be probed")]
+    block = TEXT[TEXT.index("  # static:\n") : TEXT.index("  # Files with lists")]
     text = "targets:\n" + re.sub(r"^  # ", "  ", block, flags=re.MULTILINE)
     (tmp_path / "on-call.url").write_text("https://hooks.example.org/x\n")
     targets = parse(text, "example", tmp_path, OPTIONS, {"SLACK": "x"}).config.targets.static

@@ -10,6 +10,7 @@ from exporter.collectors.health import Health, Options
 from exporter.collectors.parts import Parts
 from exporter.collectors.registry import Catalogue
 from exporter.config.loader import Loaded, parse
+from exporter.config.target_file import load_targets
 from exporter.demo import configuration, receivers
 from exporter.demo.configuration import Ports
 from exporter.engine.threads import DaemonPool
@@ -17,6 +18,7 @@ from exporter.model.collector import Run
 from exporter.model.metric import Result
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.policy import AddressPolicy
+from exporter.sources.alertmanager import fault_of
 from exporter.sources.probe import Prober
 
 
@@ -27,19 +29,24 @@ def loaded(text: str) -> Loaded:
 PORTS = Ports(rootly=1, slack=2, revoked=3, pagerduty=4, webhook=5)
 
 
-def test_every_type_of_target_is_there_and_one_is_switched_off() -> None:
-    config = loaded(configuration.config_text(PORTS)).config
+def written(folder: Path) -> str:
+    configuration.write_files(PORTS, folder)
+    return configuration.config_text(PORTS, folder)
+
+
+def test_every_type_of_target_is_there_and_one_is_switched_off(tmp_path: Path) -> None:
+    config = loaded(written(tmp_path)).config
     assert {target.type for target in config.targets.static} == {"rootly", "slack", "pagerduty", "webhook"}
     assert [target.name for target in config.targets.static if not target.enabled] == ["webhook-staging"]
 
 
-def test_two_rounds_of_probes_fit_into_thirty_seconds() -> None:
-    config = loaded(configuration.config_text(PORTS)).config
+def test_two_rounds_of_probes_fit_into_thirty_seconds(tmp_path: Path) -> None:
+    config = loaded(written(tmp_path)).config
     assert config.cycle.interval + 2 * config.collectors.health.interval <= 30  # type: ignore[attr-defined]
 
 
-def test_the_failing_receiver_fails_long_enough_to_be_found_unhealthy() -> None:
-    options = loaded(configuration.config_text(PORTS)).config.collectors.health  # type: ignore[attr-defined]
+def test_the_failing_receiver_fails_long_enough_to_be_found_unhealthy(tmp_path: Path) -> None:
+    options = loaded(written(tmp_path)).config.collectors.health  # type: ignore[attr-defined]
     assert exporter.demo.SCHEDULE.fails > options.interval * options.unhealthy_after
 
 
@@ -50,7 +57,7 @@ def test_a_folder_with_odd_characters_does_not_break_the_configuration(
     odd.parent.mkdir()
     odd.write_bytes(receivers.CA_FILE.read_bytes())
     monkeypatch.setattr(configuration, "CA_FILE", odd)
-    config = loaded(configuration.config_text(PORTS)).config
+    config = loaded(written(tmp_path)).config
     assert config.collectors.health.tls.ca_file == odd  # type: ignore[attr-defined]
 
 
@@ -119,3 +126,18 @@ async def test_a_demo_that_cannot_start_leaves_nothing_running(monkeypatch: pyte
     with pytest.raises(OSError, match="no certificate"):
         await exporter.demo.start()
     assert vars(started[0])["_runners"] == []
+
+
+def test_every_origin_that_needs_no_cluster_has_something_to_show(tmp_path: Path) -> None:
+    targets = loaded(written(tmp_path)).config.targets
+    assert [document.name for document in load_targets(Path(targets.files[0]), {}).documents.values()] == [
+        "webhook-billing"
+    ]
+    assert [place.file and fault_of(Path(place.file)) for place in targets.alertmanager] == [""]
+
+
+async def test_its_folder_goes_with_it() -> None:
+    demo = await exporter.demo.start()
+    assert sorted(file.name for file in demo.folder.iterdir()) == ["alertmanager.yml", "billing.yaml"]
+    await demo.stop()
+    assert not demo.folder.exists()

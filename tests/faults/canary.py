@@ -77,6 +77,10 @@ def answers(daemon: Daemon) -> Iterator[tuple[str, bytes]]:
     for path in (*pages(daemon), "/nowhere", "/metrics?collect[]=nobody"):
         answer = daemon.get(path)
         yield path, repr(answer.headers).encode() + answer.body
+    for path in ("", "/status", "/health", "/health/stats", "/health/nobody", "/nobody"):
+        answer = daemon.get(f"/api/v2/publishing/targets{path}")
+        yield path, repr(answer.headers).encode() + answer.body
+    yield "/sd/targets", daemon.get("/sd/targets").body
     yield "/events", daemon.first_event()
     yield "POST /metrics", daemon.ask("POST", "/metrics").body
     for query in ("", "?dry_run=1", "?dry_run=maybe"):

@@ -16,9 +16,18 @@ from exporter.exposition.pages import Pages
 from exporter.instruments.meter import Meter
 from exporter.model.metric import Family, Kind, Samples
 from exporter.model.problem import Reloaded
-from exporter.model.reason import Outcome, Reason
+from exporter.model.reason import Flaw, Outcome, Reason
 from exporter.model.snapshot import Record, Snapshot
 from exporter.publishing.health import HealthDetail, TargetHealth
+from exporter.publishing.listing import Invalid
+from exporter.publishing.refresh import (
+    Asked,
+    DiscoveryDetail,
+    RefreshDetail,
+    RefreshState,
+    SourceState,
+    TargetPicture,
+)
 from exporter.publishing.verdict import HealthState
 from exporter.web.connections import Limits
 from exporter.web.server import Server
@@ -79,6 +88,8 @@ class Running:
     server: Server
     client: aiohttp.ClientSession
     reloads: list[bool] = field(default_factory=list)
+    refreshes: list[Asked] = field(default_factory=list)
+    checks: list[str] = field(default_factory=list)
 
     @property
     def address(self) -> str:
@@ -102,11 +113,23 @@ async def serving(
     outcome: Reloaded | Exception | None = None,
     addresses: Sequence[str] = ("127.0.0.1:0",),
     limits: Limits | None = None,
+    asked: Asked | None = None,
+    checked: Sequence[TargetHealth] = (),
     **settings: Any,
 ) -> AsyncIterator[Running]:
-    """Serves a site; `outcome` is what a reload gives."""
+    """Serves a site; `outcome` is what a reload gives, `asked` a refresh, `checked` what may be probed."""
     feed, clock, meter = Feed(), Clock(), Meter()
     reloads: list[bool] = []
+    refreshes: list[Asked] = []
+    checks: list[str] = []
+
+    def refresh() -> Asked:
+        refreshes.append(asked or Asked("accepted", WALL))
+        return refreshes[-1]
+
+    async def check(name: str) -> TargetHealth | None:
+        checks.append(name)
+        return next((one for one in checked if one.name == name), None)
 
     async def reload(dry_run: bool) -> Reloaded:
         reloads.append(dry_run)
@@ -120,6 +143,8 @@ async def serving(
             "pages": Pages(DaemonPool("render", 1)),
             "own": meter.capture,
             "reload": reload,
+            "refresh": refresh,
+            "check": check,
             "alive": lambda: True,
             "clock": clock,
             "meter": meter,
@@ -131,7 +156,7 @@ async def serving(
     await server.start(addresses)
     try:
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(20)) as client:
-            yield Running(site, feed, clock, site.meter, server, client, reloads)
+            yield Running(site, feed, clock, site.meter, server, client, reloads, refreshes, checks)
     finally:
         await server.stop(2.0)
 
@@ -230,3 +255,63 @@ def trouble(number: int = 1, /) -> Snapshot:
         "usage": Record("usage", Outcome.DISABLED),
     }
     return snapshot(number, records=records, details={"health": HealthDetail(targets)})
+
+
+def picture(name: str, **more: Any) -> TargetPicture:
+    usual: dict[str, Any] = {
+        "type": "webhook",
+        "format": "webhook",
+        "enabled": True,
+        "shown": f"https://{name}.example.org",
+        "origin": "static",
+        "source": "",
+    }
+    return TargetPicture(name=name, **{**usual, **more})
+
+
+def source(origin: str, **more: Any) -> SourceState:
+    return SourceState(**{"name": origin, "origin": origin, "last_success": WALL - 100.0, **more})
+
+
+def found(number: int = 1, /, *targets: TargetPicture, **refresh: Any) -> Snapshot:
+    """A snapshot with these targets, found by a refresh that ended well."""
+    usual: dict[str, Any] = {
+        "state": RefreshState.SUCCESS,
+        "last_refresh": WALL - 100.2,
+        "last_success": WALL - 100.0,
+        "next_refresh": WALL + 200.0,
+        "duration": 0.2,
+        "targets_discovered": len(targets),
+        "targets_valid": len(targets),
+        "sources": (source("static", targets=len(targets)),),
+    }
+    healthy = HealthDetail(
+        tuple(
+            target(one.name, type=one.type, shown=one.shown, origin=one.origin, enabled=one.enabled) for one in targets
+        )
+    )
+    details = {
+        "health": healthy,
+        "discovery": DiscoveryDetail(targets),
+        "refresh": RefreshDetail(**{**usual, **refresh}),
+    }
+    return snapshot(number, details=details)
+
+
+# What is wrong with the sources of targets, as far as anything can be.
+BROKEN: dict[str, Any] = {
+    "state": RefreshState.FAILED,
+    "targets_discovered": 4,
+    "targets_invalid": 2,
+    "consecutive_failures": 3,
+    "reason": Reason.CONNECT,
+    "detail": "the API server cannot be reached",
+    "sources": (
+        source("static", targets=2),
+        source("kubernetes", invalid=2, skipped=1, reason=Reason.CONNECT, detail="the API server cannot be reached"),
+    ),
+    "invalid": (
+        Invalid("kubernetes", "alerts/ops-rootly", Flaw.FIELD, "url: the url names no host"),
+        Invalid("kubernetes", "alerts/audit", Flaw.DUPLICATE),
+    ),
+}

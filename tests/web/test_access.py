@@ -169,8 +169,9 @@ async def test_no_route_and_no_method_answers_without_credentials(
     refusal = 403 if wanted == "certificates" else 401
     async with behind(files.web, enable_lifecycle=True, route_prefix=prefix) as (site, _):
         routes = table(site.site, Events(site.site))
-        assert len(routes) >= 7
-        paths = sorted({prefix + route.path for route in routes} | {prefix or "/", "/", "/nowhere"})
+        assert len(routes) >= 16
+        spelled = {prefix + route.path.replace("{name}", name) for route in routes for name in ("ops", "a%2Fb/0")}
+        paths = sorted(spelled | {prefix or "/", "/", "/nowhere"})
         open_paths = {prefix + path for path in OPEN}
         for path in paths:
             for method in METHODS:
@@ -182,7 +183,7 @@ async def test_no_route_and_no_method_answers_without_credentials(
                         assert status in (refusal, 400), (method, target, status)
             if path not in open_paths:
                 assert (await asked(site, "GET", path, tls=tls))[0] == refusal
-        assert site.reloads == []
+        assert (site.reloads, site.refreshes, site.checks) == ([], [], [])
         overridden = await asked(site, "POST", f"{prefix}/-/reload", "X-HTTP-Method-Override: GET", tls=tls)
         assert overridden[0] == refusal
 

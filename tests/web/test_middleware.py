@@ -5,26 +5,38 @@ import logging
 import re
 
 import pytest
+from yarl import URL
 
+from exporter.web.events import Events
 from exporter.web.middleware import BUCKETS
+from exporter.web.routes import table
 from tests.web.conftest import Running, serving, snapshot
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "LOCK"])
-@pytest.mark.parametrize("path", ["/", "/metrics", "/events", "/-/healthy", "/-/ready", "/-/reload", "/openapi.json"])
-async def test_every_route_takes_its_methods_and_no_other(site: Running, path: str, method: str) -> None:
+async def test_every_route_takes_its_methods_and_no_other(site: Running, method: str) -> None:
     site.feed.publish(snapshot())
-    taken = {"/-/reload": ["POST"], "/events": ["GET"]}.get(path, ["GET", "HEAD"])
-    if method in taken:
-        return  # has tests of its own
-    async with site.client.request(method, site.url(path)) as answer:
-        body = await answer.read()
-    assert answer.status == 405
-    assert answer.headers["Allow"] == ", ".join(taken)
-    if method != "HEAD":
-        assert json.loads(body)["error"]["code"] == "method_not_allowed"
-    counted = method if method != "LOCK" else "other"
-    assert site.counted()[path, counted, "405"] == 1
+    for route in table(site.site, Events(site.site)):
+        taken = [route.method] if route.stream or route.method != "GET" else ["GET", "HEAD"]
+        if method in taken:
+            continue  # has tests of its own
+        path = route.path.replace("{name}", "team%2Fslack%2F0")
+        async with site.client.request(method, URL(site.url(path), encoded=True)) as answer:
+            body = await answer.read()
+        assert answer.status == 405, path
+        assert answer.headers["Allow"] == ", ".join(taken), path
+        if method != "HEAD":
+            assert json.loads(body)["error"]["code"] == "method_not_allowed"
+        counted = method if method != "LOCK" else "other"
+        assert site.counted()[route.path, counted, "405"] == 1
+
+
+async def test_posts_are_those_that_change_something(site: Running) -> None:
+    assert {route.path for route in table(site.site, Events(site.site)) if route.method != "GET"} == {
+        "/-/reload",
+        "/api/v2/publishing/targets/refresh",
+        "/api/v2/publishing/targets/health/{name}/check",
+    }
 
 
 async def test_nothing_at_a_path_is_told_in_json(site: Running) -> None:
@@ -38,10 +50,15 @@ async def test_nothing_at_a_path_is_told_in_json(site: Running) -> None:
 async def test_what_clients_make_up_never_becomes_a_label(site: Running) -> None:
     for number in range(50):
         await site.get(f"/nope/{number}")
+        await site.get(f"/api/v2/publishing/targets/{number}")
     for method in ("LOCK", "SEARCH", "PROPFIND", "MKCOL"):
         async with site.client.request(method, site.url("/metrics")):
             pass
-    assert site.counted() == {("other", "GET", "404"): 50, ("/metrics", "other", "405"): 4}
+    assert site.counted() == {
+        ("other", "GET", "404"): 50,
+        ("/api/v2/publishing/targets/{name}", "GET", "503"): 50,
+        ("/metrics", "other", "405"): 4,
+    }
 
 
 async def test_requests_are_timed_by_route(site: Running) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.web.conftest import Running, serving
+from tests.web.conftest import BROKEN, Running, found, picture, serving
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -28,6 +28,15 @@ async def test_describes_every_route_and_nothing_else(site: Running) -> None:
         "/-/healthy": ["get"],
         "/-/ready": ["get"],
         "/-/reload": ["post"],
+        "/api/v2/publishing/targets": ["get"],
+        "/api/v2/publishing/targets/status": ["get"],
+        "/api/v2/publishing/targets/refresh": ["post"],
+        "/api/v2/publishing/targets/{name}": ["get"],
+        "/api/v2/publishing/targets/health": ["get"],
+        "/api/v2/publishing/targets/health/stats": ["get"],
+        "/api/v2/publishing/targets/health/{name}": ["get"],
+        "/api/v2/publishing/targets/health/{name}/check": ["post"],
+        "/sd/targets": ["get"],
         "/openapi.json": ["get"],
     }
 
@@ -46,6 +55,39 @@ async def test_a_real_answer_fits_its_description(site: Running) -> None:
     _, body = await site.get("/nope")
     schema = {"$ref": "#/components/schemas/ErrorAnswer", "components": described["components"]}
     jsonschema.validate(json.loads(body), schema)
+
+
+async def test_names_in_a_path_are_described(site: Running) -> None:
+    paths = (await document(site))["paths"]
+    for path, operations in paths.items():
+        for operation in operations.values():
+            described = [one["name"] for one in operation.get("parameters", []) if one["in"] == "path"]
+            assert described == (["name"] if "{name}" in path else []), path
+            assert all(one["required"] for one in operation.get("parameters", []) if one["in"] == "path")
+
+
+FULL = found(1, picture("ops", headers=("Authorization",)), picture("team/slack/0", enabled=False), **BROKEN)
+
+
+@pytest.mark.parametrize(
+    ("path", "asked"),
+    [
+        ("/api/v2/publishing/targets", ""),
+        ("/api/v2/publishing/targets/status", ""),
+        ("/api/v2/publishing/targets/{name}", "/api/v2/publishing/targets/ops"),
+        ("/api/v2/publishing/targets/health", ""),
+        ("/api/v2/publishing/targets/health/stats", ""),
+        ("/api/v2/publishing/targets/health/{name}", "/api/v2/publishing/targets/health/ops"),
+        ("/sd/targets", ""),
+    ],
+)
+async def test_what_is_told_of_targets_fits_its_description(site: Running, path: str, asked: str) -> None:
+    described = await document(site)
+    site.feed.publish(FULL)
+    status, body = await site.get(asked or path)
+    assert status == 200
+    schema = described["paths"][path]["get"]["responses"]["200"]["content"]["application/json; charset=utf-8"]["schema"]
+    jsonschema.validate(json.loads(body), {**schema, "components": described["components"]})
 
 
 async def test_repeated_parameters_are_arrays(site: Running) -> None:

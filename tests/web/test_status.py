@@ -1,13 +1,19 @@
 from __future__ import annotations
 
 from html.parser import HTMLParser
+from typing import Any
 
-from exporter.model.reason import Outcome, Reason
+import pytest
+
+from exporter.model.reason import Flaw, Outcome, Reason
 from exporter.model.snapshot import Record
 from exporter.publishing.health import HealthDetail
+from exporter.publishing.listing import Invalid
+from exporter.publishing.refresh import DiscoveryDetail, RefreshDetail, RefreshState
 from exporter.publishing.verdict import HealthState
-from exporter.web.status import SHOWN_TARGETS
-from tests.web.conftest import Running, serving, snapshot, target, trouble
+from exporter.web.status_sources import SHOWN_INVALID
+from exporter.web.status_targets import SHOWN_TARGETS
+from tests.web.conftest import BROKEN, Running, found, picture, serving, snapshot, source, target, trouble
 
 HOSTILE = """</script><script>alert(1)</script><img src=x onerror=alert(1)>"'&"""
 
@@ -72,6 +78,65 @@ async def test_a_degraded_target_without_a_reason_answers_slowly(site: Running) 
     assert "answers slowly" in (await page(site)).text
 
 
+async def test_tells_where_each_target_was_found(site: Running) -> None:
+    site.feed.publish(found(1, picture("ops", origin="kubernetes", source="alerts/ops-slack"), picture("plain")))
+    text = (await page(site)).text
+    assert "kubernetes alerts/ops-slack" in text
+    assert "webhook · https://plain.example.orgstatic" in text
+
+
+async def test_tells_when_targets_were_looked_for(site: Running) -> None:
+    site.feed.publish(found(1, picture("ops")))
+    text = (await page(site)).text
+    assert "Sources of targetsall listed · 1 min ago · took 200 ms · again in 3 min" in text
+    assert "staticlisted1 targets" not in text
+    assert "listed1 target" in text
+
+
+async def test_tells_which_sources_fail_and_which_documents_give_no_target(site: Running) -> None:
+    site.feed.publish(found(1, picture("ops"), **BROKEN))
+    text = (await page(site)).text
+    for told in (
+        "1 of 2 sources of targets failing: kubernetes (connect)",
+        "2 documents without a valid target",
+        "not all listed · 1 min ago · took 200 ms · failed 3 times in a row · last success 1 min ago · again in 3 min",
+        "kubernetesfailing0 targets, 2 invalid, 1 skippedlisted 1 min agoconnect: the API server cannot be reached",
+        "alerts/ops-rootlykubernetes · field: url: the url names no host",
+        "alerts/auditkubernetes · duplicate",
+    ):
+        assert told in text, told
+
+
+@pytest.mark.parametrize(
+    ("refresh", "told"),
+    [
+        ({"state": RefreshState.IDLE, "last_refresh": None, "duration": None}, "not listed yet · again in 3 min"),
+        ({"state": RefreshState.IN_PROGRESS, "next_refresh": None}, "being listed now · began 1 min ago · took 200 ms"),
+    ],
+)
+async def test_tells_of_a_refresh_that_is_to_come_or_under_way(
+    site: Running, refresh: dict[str, Any], told: str
+) -> None:
+    site.feed.publish(found(1, **{**refresh, "last_success": None, "sources": (source("file", last_success=None),)}))
+    text = (await page(site)).text
+    assert told in text
+    assert "filenot listed yet0 targets" in text
+
+
+async def test_only_some_of_very_many_invalid_documents_are_shown(site: Running) -> None:
+    documents = tuple(Invalid("file", f"a.yaml[{number}]", Flaw.FIELD) for number in range(SHOWN_INVALID + 3))
+    site.feed.publish(found(1, invalid=documents, sources=()))
+    _, body = await site.get("/")
+    assert body.count("a.yaml[") == SHOWN_INVALID
+    assert "3 more are not shown here" in body
+    assert 'href="api/v2/publishing/targets/status"' in body
+
+
+async def test_without_the_collector_of_refreshes_nothing_is_said_of_them(site: Running) -> None:
+    site.feed.publish(snapshot())
+    assert "Sources" not in (await page(site)).text
+
+
 async def test_is_there_before_the_first_snapshot(site: Running) -> None:
     assert "Starting: no cycle has ended yet" in (await page(site)).text
 
@@ -100,11 +165,17 @@ async def test_works_without_targets_and_without_collectors(site: Running) -> No
 async def test_whatever_names_and_reasons_hold_is_text(site: Running) -> None:
     hostile = target(HOSTILE, HealthState.DEGRADED, type=HOSTILE, shown=HOSTILE)
     record = Record(HOSTILE, Outcome.ERROR, Reason.EXEC, HOSTILE, 1.0, 1.0, None)
-    site.feed.publish(snapshot(1, records={HOSTILE: record}, details={"health": HealthDetail((hostile,))}))
+    bad = RefreshDetail(
+        sources=(source(HOSTILE, reason=Reason.DECODE, detail=HOSTILE),),
+        invalid=(Invalid(HOSTILE, HOSTILE, Flaw.SYNTAX, HOSTILE),),
+    )
+    where = DiscoveryDetail((picture(HOSTILE, source=HOSTILE),))
+    details = {"health": HealthDetail((hostile,)), "refresh": bad, "discovery": where}
+    site.feed.publish(snapshot(1, records={HOSTILE: record}, details=details))
     parsed = await page(site)
     assert parsed.tags.count("script") == 1
     assert "img" not in parsed.tags
-    assert parsed.text.count(HOSTILE) >= 6
+    assert parsed.text.count(HOSTILE) >= 13
 
 
 async def test_only_the_worst_of_very_many_targets_are_shown(site: Running) -> None:

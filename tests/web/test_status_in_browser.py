@@ -9,14 +9,16 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from exporter.model.reason import Outcome, Reason
+from exporter.model.reason import Flaw, Outcome, Reason
 from exporter.model.snapshot import Record
 from exporter.publishing.health import HealthDetail
+from exporter.publishing.listing import Invalid
+from exporter.publishing.refresh import DiscoveryDetail, RefreshDetail
 from exporter.publishing.verdict import HealthState
 from exporter.web import server
 from exporter.web.events import Events
 from tests.browser import Browser, Tab, browser
-from tests.web.conftest import Running, serving, snapshot, target, trouble
+from tests.web.conftest import BROKEN, Running, found, picture, serving, snapshot, source, target, trouble
 from tests.web.test_status import HOSTILE
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -72,15 +74,27 @@ async def tab(chromium: Browser) -> AsyncIterator[Tab]:
         assert opened.messages == [], "nothing was written to the console, and no policy was broken"
 
 
+def refresh_with_long_texts() -> RefreshDetail:
+    broken = found(1, **BROKEN).details["refresh"]
+    assert isinstance(broken, RefreshDetail)
+    long = source("kubernetes", reason=Reason.DECODE, detail="w" * 300, name="k" * 150)
+    document = Invalid("file", "d" * 300, Flaw.SYNTAX, "e" * 300)
+    return replace(broken, sources=(*broken.sources, long), invalid=(*broken.invalid, document))
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("width", [1280, 760, 390, 320])
 async def test_fits_its_window_and_can_be_read(site: Running, tab: Tab, width: int, scheme: str) -> None:
     long = target("n" * 150, HealthState.DEGRADED, shown=f"https://{'x' * 200}.example.org")
-    page = trouble()
+    page, refresh = trouble(), refresh_with_long_texts()
     known = page.details["health"]
     assert isinstance(known, HealthDetail)
     record = Record("long", Outcome.ERROR, Reason.EXEC, "y" * 300, page.wall, 1.0, None)
-    details = {"health": HealthDetail((*known.targets, long))}
+    details = {
+        "health": HealthDetail((*known.targets, long)),
+        "discovery": DiscoveryDetail((picture("n" * 150, source="z" * 200), picture("on-call", source="a/b"))),
+        "refresh": refresh,
+    }
     site.feed.publish(replace(page, details=details, records={**page.records, "long": record}))
     await tab.colours(scheme)
     await tab.open(site.url("/"), width=width)
@@ -183,6 +197,11 @@ async def test_is_readable_without_script(site: Running, tab: Tab) -> None:
     await tab.open(site.url("/"), width=390)
     text = await tab.evaluate("document.body.innerText")
     for told in ("1 of 4 collectors failing: queue (timeout)", "on-call", "unhealthy", "Reload the page"):
+        assert told in text
+    site.feed.publish(found(2, picture("ops", source="alerts/ops"), **BROKEN))
+    await tab.open(site.url("/"), width=390)
+    text = await tab.evaluate("document.body.innerText")
+    for told in ("static alerts/ops", "not all listed", "alerts/ops-rootly"):
         assert told in text
     assert "connecting" not in text
     assert await tab.evaluate(OVERFLOW) == 0

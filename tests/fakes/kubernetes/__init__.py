@@ -1,0 +1,1 @@
+"""A Kubernetes API server on loopback: Secrets and namespaces, lists, watches, and everything that can go wrong."""
