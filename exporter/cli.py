@@ -19,7 +19,7 @@ from exporter.app.daemon import Daemon
 from exporter.app.loop import run_loop
 from exporter.app.settings import Flags, settle
 from exporter.config.loader import ConfigError, schema
-from exporter.config.types import listen_address, url_path
+from exporter.config.types import listen_address, service_url, url_path
 from exporter.model.reason import Outcome
 from exporter.model.snapshot import Snapshot
 
@@ -146,6 +146,13 @@ def _file_flag(parser: argparse.ArgumentParser) -> None:
         metavar="F",
         help="configuration (YAML); without it every collector that needs none runs on the defaults",
     )
+    parser.add_argument(
+        "--alertmanager.url",
+        dest="alertmanager_url",
+        type=_checked(service_url),
+        metavar="URL",
+        help="watch this Alertmanager as well, without a configuration too",
+    )
 
 
 def _web_flags(parser: argparse.ArgumentParser) -> None:
@@ -238,6 +245,7 @@ def _flags(options: argparse.Namespace) -> Flags:
         route_prefix=prefix if prefix is not None else urlsplit(external).path.rstrip("/"),
         enable_lifecycle=getattr(options, "enable_lifecycle", None),
         web_config_file=getattr(options, "web_config_file", None),
+        alertmanager_url=getattr(options, "alertmanager_url", None),
         log_level=options.log_level,
         log_format=options.log_format,
         collectors={name: switch == "on" for name, switch in switches.items()},

@@ -25,10 +25,10 @@ def section(title: str) -> str:
 
 
 def families() -> list[Family]:
-    """Everything that can be on a page of the daemon on its defaults."""
+    """Everything that can be on a page of the daemon on its defaults, with a service to watch."""
 
     async def declared() -> list[Family]:
-        daemon = Daemon(Flags(), {})
+        daemon = Daemon(Flags(alertmanager_url="http://127.0.0.1:9093"), {})
         entries = daemon._assembly.plan.entries
         return [*(family for entry in entries for family in entry.collector.families or ()), *daemon._meter.families]
 

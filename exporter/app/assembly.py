@@ -17,6 +17,7 @@ from exporter.model.errors import Failure
 from exporter.model.metric import Family
 from exporter.model.problem import Problem
 from exporter.publishing.policy import AddressPolicy
+from exporter.sources.service import tls_options
 from exporter.sources.tls import TlsOptions
 
 
@@ -46,6 +47,7 @@ def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Asse
         tls_of(config).context()
     except Failure as failure:
         raise ConfigError([Problem(failure.detail, "collectors.health.tls")]) from None
+    _check_tls_of_services(config)
     built = settings.catalogue.build(config, parts, daemon)
     if built.problems:
         raise ConfigError(built.problems)
@@ -66,6 +68,16 @@ def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Asse
         limits=Limits(**config.limits.model_dump()),
     )
     return Assembly(plan, keys, namesakes)
+
+
+def _check_tls_of_services(config: Config) -> None:
+    for index, service in enumerate(config.publishing_services):
+        options = tls_options(service)
+        try:
+            if options.has_files:
+                options.context()
+        except Failure as failure:
+            raise ConfigError([Problem(failure.detail, f"publishing_services[{index}].tls")]) from None
 
 
 def policy_of(config: Config) -> AddressPolicy:

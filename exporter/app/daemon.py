@@ -44,6 +44,8 @@ from exporter.publishing.health import TargetHealth
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
+from exporter.sources.resolver import Resolver
+from exporter.sources.service import PublishingServices
 from exporter.sources.tls import TlsOptions
 from exporter.web.access import Access
 from exporter.web.server import Server
@@ -74,7 +76,8 @@ class Daemon:
         self._logins = DaemonPool("logins", 1)
         # Apart from the configuration's: targets may stand on a file system that hangs.
         self._places = DaemonPool("places", 8)
-        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places)
+        self._reading = DaemonPool("reading", 2)
+        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places, self._reading)
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
             self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
@@ -93,6 +96,7 @@ class Daemon:
         self._origins = Origins(environ, self._places, self._clock)
         self._discovery = Discovery(self._findings, self._clock, self._places, self.engine.request)
         self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
+        self._services = PublishingServices(Resolver(self._names, self._clock), self._clock, self._reading, self._files)
         # Noted before it is read: a change in between would otherwise never be seen.
         self._watch = Watch([flags.config_file] if flags.config_file else [], self._files, self._changed)
         self._watch.note()
@@ -127,6 +131,7 @@ class Daemon:
             targets=self._targets,
             prober=self._prober,
             findings=self._findings,
+            services=self._services if config.publishing_services else None,
         )
         return assemble(settings, parts, self._meter.families)
 
@@ -183,7 +188,7 @@ class Daemon:
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
             self._tell_of_namesakes()
-        self._aim(settings.config)
+        self._aim(settings)
         if any(path.startswith("targets.") for path in changes):
             self._find(settings.config)
         self._settings = settings
@@ -196,8 +201,10 @@ class Daemon:
         for off in self._assembly.namesakes:
             say(_log, logging.WARNING, "plugin not loaded", plugin=off.name, reason=off.reason, detail=off.detail)
 
-    def _aim(self, config: Config) -> None:
-        """Sets how targets are probed."""
+    def _aim(self, settings: Settings) -> None:
+        """Sets how targets are probed and what is watched."""
+        config = settings.config
+        self._services.configure(config.publishing_services, settings.dialects)
         self._prober.policy = policy_of(config)
         with contextlib.suppress(Failure):  # checked a moment ago: what has gone since leaves the old ones in force
             self._prober.tls = tls_of(config)
@@ -216,7 +223,7 @@ class Daemon:
         """One refresh of the targets, one cycle of everything, and its page."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
-        self._aim(config)
+        self._aim(self._settings)
         self._find(config)
         await self._discovery.refresh()
         plan = self._assembly.plan
@@ -238,7 +245,7 @@ class Daemon:
         await server.start(config.web.listen_addresses)
         self._signals = self._handlers()
         self._signals.take()
-        self._aim(config)
+        self._aim(self._settings)
         self._find(config)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
@@ -368,4 +375,5 @@ class Daemon:
             async with asyncio.timeout(1.0):
                 await self._discovery.close()
                 await self._prober.close()
+                await self._services.close()
         self._log.stop()

@@ -8,11 +8,15 @@ from exporter.model.collector import Clock
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
 from exporter.sources.probe import Prober
+from exporter.sources.service import PublishingServices
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Parts:
-    """Sources, state and clock, made once by the composition root. `tick` is the interval of cycles in seconds."""
+    """Sources, state and clock, made once by the composition root. `tick` is the interval of cycles in seconds.
+
+    There are no services if none are configured.
+    """
 
     clock: Clock
     prefix: str
@@ -20,3 +24,4 @@ class Parts:
     targets: TargetDirectory
     prober: Prober
     findings: Findings = field(default_factory=Findings)
+    services: PublishingServices | None = None

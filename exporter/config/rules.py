@@ -32,7 +32,8 @@ def check(values: Mapping[str, Any], options: Mapping[str, type[CollectorOptions
         own_timeout = _limit(values, ("collectors", name, "timeout"), kind, report)
         if own_interval or own_timeout:
             _fits(own_timeout or timeout, own_interval or interval, ("collectors", name, "timeout"), report)
-    _distinct_targets(values, report)
+    _distinct(values, ("targets", "static"), "target", report)
+    _distinct(values, ("publishing_services",), "service", report)
     backoff, highest = (
         _limit(values, ("targets", "refresh", key), Refresh, report) or _Limit(("targets", "refresh", key), math.nan)
         for key in ("backoff", "backoff_max")
@@ -69,16 +70,16 @@ def _limit(values: Mapping[str, Any], path: Path, model: type[Section], report: 
         return _Limit(path, math.nan)
 
 
-def _distinct_targets(values: Mapping[str, Any], report: Report) -> None:
+def _distinct(values: Mapping[str, Any], place: Path, what: str, report: Report) -> None:
     first: dict[str, int] = {}
-    static = _at(values, ("targets", "static"))
-    for index, target in enumerate(static if isinstance(static, list) else ()):
-        name = _at(target, ("name",))
+    listed = _at(values, place)
+    for index, item in enumerate(listed if isinstance(listed, list) else ()):
+        name = _at(item, ("name",))
         if not isinstance(name, str):
             continue
-        path: Path = ("targets", "static", index, "name")
+        path: Path = (*place, index, "name")
         if name in first:
-            report.add(path, f"the target of line {first[name]} has this name already")
+            report.add(path, f"the {what} of line {first[name]} has this name already")
         else:
             first[name] = report.line(path)
 

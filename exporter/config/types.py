@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
 from exporter.model.secret import MASK, Secret
+from exporter.publishing.document import url_complaint
 
 _UNITS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _DURATION = "".join(f"(?:([0-9]{{1,10}}){unit})?" for unit in _UNITS)
@@ -128,6 +129,25 @@ def url_path(value: str) -> str:
     return value
 
 
+def _service_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        raise ValueError("expected 1 to 63 of a-z, 0-9 and '-', with no '-' at either end")
+    return value
+
+
+def service_url(value: str) -> str:
+    """The URL of a service, to which the path of its metrics is added."""
+    if wrong := url_complaint(value) or ("the url must have no query" if "?" in value or "#" in value else ""):
+        raise ValueError(wrong)
+    return value
+
+
+def _request_path(value: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", value) or "#" in value:
+        raise ValueError("expected a path such as /metrics")
+    return value
+
+
 def _not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
     # Checked here, because a minimum in the type would count only the entries that are legal.
     if not values:
@@ -191,6 +211,9 @@ FilePattern = Annotated[str, Located(glob=True)]
 SecretName = Annotated[str, AfterValidator(_namespaced)]
 MetricPrefix = Annotated[str, AfterValidator(_metric_prefix)]
 UrlPath = Annotated[str, AfterValidator(url_path)]
+ServiceName = Annotated[str, AfterValidator(_service_name)]
+RequestPath = Annotated[str, AfterValidator(_request_path)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 LogLevel = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["logfmt", "json"]

@@ -66,6 +66,13 @@ def test_the_targets_in_its_comments_load_once_uncommented(tmp_path: Path) -> No
     assert [target.name for target in targets] == ["ops-slack", "on-call"]
 
 
+def test_the_services_in_its_comments_load_once_uncommented(tmp_path: Path) -> None:
+    block = TEXT[TEXT.index("# publishing_services:\n") : TEXT.index("# Each collector takes")]
+    text = re.sub(r"^# ", "", block, flags=re.MULTILINE)
+    services = parse(text, "example", tmp_path, OPTIONS, {"ALERT_HISTORY": "x"}).config.publishing_services
+    assert [service.dialect for service in services] == ["alert-history", "alertmanager", "prometheus"]
+
+
 def test_every_key_of_the_example_has_a_comment_above_or_below_its_section() -> None:
     lines = TEXT.splitlines()
     bare = [
