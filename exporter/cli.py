@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from urllib.parse import urlsplit
 
 from exporter import __version__
@@ -129,6 +130,7 @@ def _parser() -> argparse.ArgumentParser:
         _file_flag(added[name])
     for name in ("serve", "demo"):
         _web_flags(added[name])
+        _storage_flag(added[name])
     for name in ("serve", "demo", "once"):
         _common_flags(added[name], version)
     added["check-config"].add_argument("files", nargs="+", type=Path, metavar="F", help="configuration files")
@@ -202,6 +204,16 @@ def _web_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _storage_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--storage.path",
+        dest="storage_path",
+        type=lambda text: Path(text).absolute(),
+        metavar="F",
+        help="where history is kept (default: platform-exporter.db beside the configuration)",
+    )
+
+
 def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
     """The check of a configuration key, for the flag that stands for it."""
 
@@ -246,6 +258,7 @@ def _flags(options: argparse.Namespace) -> Flags:
         enable_lifecycle=getattr(options, "enable_lifecycle", None),
         web_config_file=getattr(options, "web_config_file", None),
         alertmanager_url=getattr(options, "alertmanager_url", None),
+        storage_path=getattr(options, "storage_path", None),
         log_level=options.log_level,
         log_format=options.log_format,
         collectors={name: switch == "on" for name, switch in switches.items()},
@@ -267,11 +280,14 @@ def _demo(options: argparse.Namespace) -> int:
 
     async def show() -> bool:
         demo = await start()
-        daemon = Daemon(replace(_flags(options), config_text=demo.config_text), os.environ)
-        try:
-            await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
-        finally:
-            await demo.stop()
+        with TemporaryDirectory(prefix="platform-exporter-") as folder:
+            flags = _flags(options)
+            storage = flags.storage_path or Path(folder, "platform-exporter.db")
+            daemon = Daemon(replace(flags, config_text=demo.config_text, storage_path=storage), os.environ)
+            try:
+                await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
+            finally:
+                await demo.stop()
         return daemon.failed
 
     return FAILED if run_loop(show) else FINE

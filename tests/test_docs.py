@@ -12,7 +12,7 @@ from exporter.app.daemon import Daemon
 from exporter.app.settings import Flags
 from exporter.exposition.process import ProcessMetrics
 from exporter.model.metric import Family
-from exporter.model.reason import Drop, Outcome, Reason
+from exporter.model.reason import Drop, Outcome, Reason, Storage
 from exporter.web.events import Events
 from exporter.web.routes import table
 
@@ -58,7 +58,7 @@ def test_the_table_of_paths_is_that_of_the_router() -> None:
 def test_the_closed_sets_are_complete() -> None:
     """Whoever writes an alert finds every outcome and reason."""
     text = section("Series")
-    for word in (*Outcome, *Reason, *Drop):
+    for word in (*Outcome, *Reason, *Drop, *Storage):
         assert f"`{word}`" in text
 
 

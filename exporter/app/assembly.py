@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,6 +14,8 @@ from exporter.config.schema import Config
 from exporter.engine.cycle import Plan
 from exporter.engine.limits import Limits
 from exporter.engine.slot import Entry, Off
+from exporter.history.writer import LEAST_GAP
+from exporter.history.writer import Options as HistoryOptions
 from exporter.model.errors import Failure
 from exporter.model.metric import Family
 from exporter.model.problem import Problem
@@ -90,3 +93,13 @@ def tls_of(config: Config) -> TlsOptions:
     """How targets are verified."""
     health: HealthOptions = config.collectors.health  # type: ignore[attr-defined]  # fields are made at load time
     return health.tls.options()
+
+
+def history_of(config: Config) -> HistoryOptions:
+    """What is kept of earlier snapshots; the prefix of the publishing families applies to its patterns as well."""
+    return HistoryOptions(
+        series=tuple(re.sub("^publishing_", f"{config.metric_prefix}_", pattern) for pattern in config.history.series),
+        minutes=config.history.minutes,
+        retention=config.history.retention,
+        gap=max(LEAST_GAP, 3 * config.cycle.interval),
+    )

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from exporter import __revision__, __version__
-from exporter.app.assembly import Assembly, assemble, policy_of, tls_of
+from exporter.app.assembly import Assembly, assemble, history_of, policy_of, tls_of
 from exporter.app.origins import Origins, problems_in_files
 from exporter.app.process import Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
@@ -33,6 +33,8 @@ from exporter.engine.threads import DaemonPool
 from exporter.engine.watchdog import Watchdog
 from exporter.exposition.format import Format
 from exporter.exposition.pages import Pages
+from exporter.history.figures import Figures
+from exporter.history.history import History
 from exporter.instruments.log import Log, say
 from exporter.instruments.meter import Meter
 from exporter.model.errors import Failure
@@ -56,7 +58,7 @@ _log = logging.getLogger("exporter")
 SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
-STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 9.0
+STOP_SERVER, STOP_WORK, STOP_HISTORY, STOP_BY = 3.0, 2.0, 2.0, 9.0
 
 
 class Daemon:
@@ -77,7 +79,17 @@ class Daemon:
         # Apart from the configuration's: targets may stand on a file system that hangs.
         self._places = DaemonPool("places", 8)
         self._reading = DaemonPool("reading", 2)
-        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places, self._reading)
+        self._reads = DaemonPool("reads", 2)
+        pools = (
+            self._files,
+            self._names,
+            self._calls,
+            self._paint,
+            self._logins,
+            self._places,
+            self._reading,
+            self._reads,
+        )
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
             self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
@@ -104,6 +116,7 @@ class Daemon:
         self._watch.follow(self._settings.watched)
         web_file = self._settings.config.web.config_file
         self._access = Access(Path(web_file) if web_file else None, self._files, self._logins, self._clock, self._meter)
+        self.history = self._history()
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reserve = Reserve()
@@ -119,6 +132,13 @@ class Daemon:
         labels = ("version", "revision", "python")
         info = self._meter.gauge("build_info", "What is running; always 1.", labels)
         info.labels(__version__, __revision__, platform.python_version()).set(1.0)
+
+    def _history(self) -> History | None:
+        figures, path = Figures(self._meter), self._settings.config.history.path
+        if path is None:
+            return None
+        file = self._flags.config_file
+        return History(Path(file.parent if file else "", path), history_of(self._settings.config), figures, self._reads)
 
     # -- configuration
 
@@ -158,7 +178,7 @@ class Daemon:
             try:
                 settings = await self._files(self._settle)
                 changes = tuple(differences(self._settings.config, settings.config))
-                fixed = [path for path in changes if path.startswith("web.")]
+                fixed = [path for path in changes if path.startswith(("web.", "history.path"))]
                 if fixed:
                     message = "cannot change while the daemon runs: restart it"
                     raise ConfigError(tuple(Problem(message, path) for path in fixed))
@@ -188,6 +208,8 @@ class Daemon:
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
             self._tell_of_namesakes()
+        if self.history is not None:
+            self.history.configure(history_of(settings.config))
         self._aim(settings)
         if any(path.startswith("targets.") for path in changes):
             self._find(settings.config)
@@ -250,6 +272,9 @@ class Daemon:
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
+        if self.history is not None:
+            self.history.start()
+            self._keep(self.history.follow(self.engine.feed.subscribe()))
         self._tell_of_namesakes()
         for work in (
             self.engine.run(),
@@ -271,6 +296,7 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await self.engine.stop(STOP_WORK)
+        await self._stop_history()
         await self._close()
         if self._backstop is not None:
             self._backstop.cancel()
@@ -286,6 +312,14 @@ class Daemon:
             if not ip_address(host).is_loopback:
                 message = "anybody who reaches this address may read everything: set --web.config.file"
                 say(_log, logging.WARNING, message, address=address)
+
+    async def _stop_history(self) -> None:
+        if self.history is None:
+            return
+        if (last := self.engine.feed.current()) is not None:
+            self.history.take(last)
+        if not await self.history.stop(STOP_HISTORY):
+            say(_log, logging.WARNING, "history did not end in time")
 
     def _site(self, config: Config) -> Site:
         return Site(

@@ -30,6 +30,7 @@ class Flags:
     enable_lifecycle: bool | None = None
     web_config_file: Path | None = None
     alertmanager_url: str | None = None
+    storage_path: Path | None = None
     log_level: str | None = None
     log_format: str | None = None
     collectors: Mapping[str, bool] = field(default_factory=dict)
@@ -90,8 +91,9 @@ def _with_flags(config: Config, flags: Flags) -> Config:
         enable_lifecycle=flags.enable_lifecycle,
         config_file=str(flags.web_config_file) if flags.web_config_file else None,
     )
+    history = _changed(config.history, path=str(flags.storage_path) if flags.storage_path else None)
     log = _changed(config.log, level=flags.log_level, format=flags.log_format)
-    return _changed(config, web=web, log=log, collectors=_changed(config.collectors, **collectors))
+    return _changed(config, history=history, web=web, log=log, collectors=_changed(config.collectors, **collectors))
 
 
 M = TypeVar("M", bound=Section)

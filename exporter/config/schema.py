@@ -223,6 +223,15 @@ class Limits(Section):
     label_value_bytes: Count = 1024
 
 
+class History(Section):
+    """Where earlier snapshots are kept, which families of them, and for how long."""
+
+    path: str | None = "platform-exporter.db"
+    series: tuple[str, ...] = ("publishing_*",)
+    minutes: Duration = 7 * 86_400.0
+    retention: Duration = 400 * 86_400.0
+
+
 class Web(Section):
     """Where and how the daemon answers."""
 
@@ -249,6 +258,7 @@ class Config(Section):
     collectors: Collectors = Collectors()
     plugins: Names = ()
     limits: Limits = Limits()
+    history: History = History()
     web: Web = Web()
     log: Log = Log()
 

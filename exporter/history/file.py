@@ -1,0 +1,96 @@
+"""The database file: whose it is, whether it is still the same, and what happens to one that is broken."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from exporter.model.errors import Unavailable
+from exporter.model.reason import Storage
+
+_BESIDE = ("", "-wal", "-shm")
+Identity = tuple[int, int]
+
+
+def sibling(path: Path, suffix: str) -> Path:
+    """A file that belongs to the database."""
+    return path.with_name(path.name + suffix)
+
+
+class Claim:
+    """Makes sure that one daemon writes the file. The claim ends with the process, however that ends."""
+
+    def __init__(self, path: Path) -> None:
+        # A file of its own: closing any descriptor of the database would undo the locks SQLite has on it.
+        self._descriptor = os.open(sibling(path, "-lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise Unavailable(Storage.BUSY, "another daemon writes this file") from None
+        except OSError:
+            pass  # a file system without such locks: then it is up to the operator
+
+    def release(self) -> None:
+        os.close(self._descriptor)
+
+
+class Watched:
+    """Notices that the file is no longer the one that was opened: what is written then goes nowhere."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._known: dict[str, Identity] = {}
+        self._size = 0
+        self.note()
+
+    def note(self) -> None:
+        """Takes what is there now as what is ours; right after it was opened or written."""
+        for suffix in ("", "-wal"):
+            found = _status(sibling(self._path, suffix))
+            if found is not None:
+                self._known.setdefault(suffix, (found.st_dev, found.st_ino))
+                if not suffix:
+                    self._size = found.st_size
+
+    def check(self) -> None:
+        """Raises if the file was removed, replaced or cut."""
+        for suffix, identity in self._known.items():
+            found = _status(sibling(self._path, suffix))
+            if found is None or (found.st_dev, found.st_ino) != identity:
+                raise Unavailable(Storage.GONE, "the file was removed or replaced")
+            if not suffix and found.st_size < self._size:
+                raise Unavailable(Storage.CORRUPT, "the file was cut")
+
+
+def _status(path: Path) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except FileNotFoundError:
+        return None
+
+
+def size(path: Path) -> int:
+    """Bytes of the database with all that belongs to it."""
+    return sum(found.st_size for suffix in _BESIDE if (found := _status(sibling(path, suffix))) is not None)
+
+
+def create(path: Path) -> None:
+    """An empty file that only its owner can read, unless there is one."""
+    with suppress(FileExistsError):
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+
+
+def set_aside(path: Path) -> Path:
+    """Gives a broken file another name, with all that belongs to it: somebody may want to save what can be saved."""
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    number = 0
+    while (aside := sibling(path, f".broken-{stamp}" + f"-{number}" * bool(number))).exists():
+        number += 1
+    for suffix in _BESIDE:
+        if os.path.lexists(sibling(path, suffix)):
+            os.rename(sibling(path, suffix), sibling(aside, suffix))
+    return aside
