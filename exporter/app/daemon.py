@@ -43,6 +43,7 @@ from exporter.model.snapshot import Snapshot
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
 from exporter.publishing.health import TargetHealth
+from exporter.publishing.outlook import Outlook
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
@@ -117,6 +118,9 @@ class Daemon:
         web_file = self._settings.config.web.config_file
         self._access = Access(Path(web_file) if web_file else None, self._files, self._logins, self._clock, self._meter)
         self.history = self._history()
+        self._outlook = None
+        if self.history is not None:
+            self._outlook = Outlook(self.history, self._clock, self._reads)
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reserve = Reserve()
@@ -152,6 +156,7 @@ class Daemon:
             prober=self._prober,
             findings=self._findings,
             services=self._services if config.publishing_services else None,
+            outlook=self._outlook,
         )
         return assemble(settings, parts, self._meter.families)
 
@@ -227,6 +232,8 @@ class Daemon:
         """Sets how targets are probed and what is watched."""
         config = settings.config
         self._services.configure(config.publishing_services, settings.dialects)
+        if self._outlook is not None:
+            self._outlook.prefix = config.metric_prefix
         self._prober.policy = policy_of(config)
         with contextlib.suppress(Failure):  # checked a moment ago: what has gone since leaves the old ones in force
             self._prober.tls = tls_of(config)
@@ -275,6 +282,8 @@ class Daemon:
         if self.history is not None:
             self.history.start()
             self._keep(self.history.follow(self.engine.feed.subscribe()))
+        if self._outlook is not None:
+            self._keep(self._outlook.follow(self.engine.feed.subscribe()))
         self._tell_of_namesakes()
         for work in (
             self.engine.run(),

@@ -45,6 +45,9 @@ class Tally(NamedTuple):
         return Tally(self.succeeded + other.succeeded, self.failed + other.failed)
 
 
+NONE = Tally()
+
+
 @dataclass(frozen=True, slots=True)
 class Names:
     """How a target is called here: by the map of the service, or as it is configured here."""
@@ -118,7 +121,7 @@ def counts(upstreams: Sequence[UpstreamState], names: Names) -> Counts:
     for origin, target, succeeded, number in ended(_readings(upstreams), names):
         if isfinite(number):
             at = (origin, target)
-            found[at] = found.get(at, Tally()).plus(Tally(number, 0.0) if succeeded else Tally(0.0, number))
+            found[at] = found.get(at, NONE).plus(Tally(number, 0.0) if succeeded else Tally(0.0, number))
     return found
 
 
@@ -136,13 +139,14 @@ def by_target(found: Counts) -> dict[str, Tally]:
     totals: dict[str, Tally] = {}
     for (_, target), tally in found.items():
         if target:
-            totals[target] = totals.get(target, Tally()).plus(tally)
+            totals[target] = totals.get(target, NONE).plus(tally)
     return totals
 
 
 def total(found: Counts) -> Tally:
-    """All of it."""
-    return Tally(sum(tally.succeeded for tally in found.values()), sum(tally.failed for tally in found.values()))
+    """All deliveries to targets; what the hop before passes on counts only if nobody says what became of it."""
+    chosen = [tally for (_, target), tally in found.items() if target != ""] or list(found.values())
+    return Tally(sum(tally.succeeded for tally in chosen), sum(tally.failed for tally in chosen))
 
 
 class Published(NamedTuple):

@@ -6,9 +6,12 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import inf, isfinite
+from operator import add
 from typing import NamedTuple
 
-from exporter.publishing.deliveries import Origin
+from exporter.model.metric import Key
+from exporter.publishing.deliveries import HOP_BEFORE, Origin
+from exporter.publishing.dialects.translate import Rows
 from exporter.publishing.upstream import UpstreamState
 
 JOB_SECONDS, PUBLISHER_SECONDS = "job_duration_seconds", "publisher_duration_seconds"
@@ -65,32 +68,50 @@ class Latency(NamedTuple):
 
 
 class Timing(NamedTuple):
-    """One number of a histogram: of a bucket, or its sum if there is no bound."""
+    """One number of a histogram: of a bucket, or its sum if there is no bound. `before`: of the hop before ours."""
 
     family: str
     origin: Origin
+    before: bool
     bound: float | None
     number: float
 
 
-def latency(timings: Iterable[Timing]) -> Latency:
-    """All services together, each by its jobs, or by its publishers if it says nothing of jobs."""
-    replicas: dict[Origin, dict[str, list[Timing]]] = {}
-    for timing in timings:
-        replicas.setdefault(timing.origin, {}).setdefault(timing.family, []).append(timing)
-    chosen = [found.get(JOB_SECONDS) or found[PUBLISHER_SECONDS] for found in replicas.values()]
-    cells = [Cell(one.bound, one.number) for all_of_it in chosen for one in all_of_it if one.bound is not None]
-    sums = [one.number for all_of_it in chosen for one in all_of_it if one.bound is None and isfinite(one.number)]
-    return Latency.of(cells, sum(sums))
+def latency(found: Iterable[Timing]) -> Latency:
+    """All services together, each by its jobs, or by its publishers if it says nothing of jobs.
+
+    A server that sends to Alertmanagers is quick and has much to send: it counts only where there is nothing else.
+    """
+    all_of_them = list(found)
+    by_jobs = {timing.origin for timing in all_of_them if timing.family == JOB_SECONDS}
+    own = [one for one in all_of_them if one.family == JOB_SECONDS or one.origin not in by_jobs]
+    chosen = [one for one in own if not one.before] or own
+    sums = [one.number for one in chosen if one.bound is None and isfinite(one.number)]
+    return Latency.of((Cell(one.bound, one.number) for one in chosen if one.bound is not None), sum(sums))
 
 
 def timings(upstreams: Sequence[UpstreamState]) -> Iterator[Timing]:
     """What the services say of durations since they were started."""
     for upstream in upstreams:
         for replica in upstream.replicas:
-            origin = (upstream.upstream, replica.replica)
             for rows in replica.rows:
                 if rows.family in (JOB_SECONDS, PUBLISHER_SECONDS):
-                    parts: tuple[float | None, ...] = (*rows.bounds, inf, None)
-                    for at, bound in enumerate(parts):
-                        yield Timing(rows.family, origin, bound, sum(rows.values[at :: len(parts)]))
+                    yield from _timings(rows, (upstream.upstream, replica.replica))
+
+
+def _timings(rows: Rows, origin: Origin) -> Iterator[Timing]:
+    bounds: tuple[float | None, ...] = (*rows.bounds, inf, None)
+    sums: dict[bool, list[float]] = {}
+    for at, key in enumerate(rows.keys):
+        numbers = rows.values[at * len(bounds) : (at + 1) * len(bounds)]
+        before = is_before(rows.family, key)
+        known = sums.get(before)
+        sums[before] = list(map(add, known, numbers)) if known else list(numbers)
+    for before, total in sums.items():
+        for bound, number in zip(bounds, total, strict=True):
+            yield Timing(rows.family, origin, before, bound, number)
+
+
+def is_before(family: str, key: Key) -> bool:
+    """Whether these durations are those of a server that sends to Alertmanagers."""
+    return family == PUBLISHER_SECONDS and key[0] == HOP_BEFORE

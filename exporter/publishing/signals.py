@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from exporter.model.reason import Reason
-from exporter.publishing.deliveries import Counts, Origin, Published, Tally
+from exporter.publishing.deliveries import NONE, Counts, Origin, Published, Tally
 from exporter.publishing.health import TargetHealth
 from exporter.publishing.verdict import HealthState
 
@@ -91,7 +91,7 @@ class Publishes:
         for (origin, target), now in counts.items():
             if target and origin in looked and origin in self._watched:
                 # What is new has begun at 0, as the replica was watched when it was not there yet.
-                rise = _rise(self._counts.get((origin, target), Tally()), now)
+                rise = _rise(self._counts.get((origin, target), NONE), now)
                 if rise.finished > 0:
                     rises.setdefault(target, []).append((looked[origin], rise))
         for target, found in rises.items():
@@ -124,7 +124,7 @@ def _rise(before: Tally, now: Tally) -> Tally:
 
 def _after(last: LastPublish, rises: Iterable[tuple[float, Tally]]) -> LastPublish:
     """In which order they ended within one look nobody knows: what there was more of counts."""
-    together = Tally()
+    together = NONE
     for at, rise in rises:
         together = together.plus(rise)
         if rise.succeeded > 0:

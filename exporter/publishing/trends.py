@@ -125,6 +125,9 @@ class Trends:
     targets: Mapping[str, ErrorTrend] = field(default_factory=dict)
 
 
+UNKNOWN = Trends()
+
+
 def trends(material: Material, at: float) -> Trends:
     """What the material says."""
     return Trends(

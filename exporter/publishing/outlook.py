@@ -1,0 +1,174 @@
+"""What history says of the last hour, and whether it is getting worse: asked in the background, never by whoever reads.
+
+The score and the pages have what was answered last. If history does not answer for long they have nothing, rather than
+something old.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from math import ceil
+from types import MappingProxyType
+from typing import NamedTuple, TypeVar
+
+from exporter.model.collector import Clock, Offload
+from exporter.model.errors import Unavailable
+from exporter.model.metric import Key
+from exporter.model.snapshot import Snapshot
+from exporter.publishing.deliveries import JOBS, NONE, REQUESTS, Names, Reading, Tally, by_target, ended, total
+from exporter.publishing.dialects.catalogue import FAMILIES, ORIGIN
+from exporter.publishing.latency import JOB_SECONDS, PUBLISHER_SECONDS, Latency, Timing, is_before, latency
+from exporter.publishing.material import ATTEMPTS, QUEUE_SIZE, Found, material, recent
+from exporter.publishing.past import HOUR, BadRange, Increase, Past, Selector, Series, Track
+from exporter.publishing.signals import LastPublish
+from exporter.publishing.trends import BASELINE, INTERVAL, RECENT, UNKNOWN, Trends, trends
+from exporter.publishing.world import World
+
+# Between two looks: at least so long, and so many times as long as a look takes.
+PAUSE, PAUSES = 10.0, 20.0
+STALE = 300.0
+# With less of an hour it has not been watched, unless the hour before it was watched as well: then there was a gap.
+ENOUGH = 0.9
+
+# Values of a label by which a question is asked again if there are too many series for one answer.
+_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
+    JOBS: ("state", ("succeeded", "failed", "dlq")),
+    REQUESTS: ("status", ("success", "error")),
+}
+
+A = TypeVar("A", Increase, Track)
+
+
+@dataclass(frozen=True, slots=True)
+class Hour:
+    """The last hour; None: it was not watched, or that much cannot be asked."""
+
+    tally: Tally | None = None
+    latency: Latency | None = None
+    targets: Mapping[str, Tally] = field(default_factory=dict)
+
+
+class View(NamedTuple):
+    """All that is told by history at one moment."""
+
+    hour: Hour = Hour()
+    trends: Trends = UNKNOWN
+    last: Mapping[str, LastPublish] = MappingProxyType({})
+
+
+NOTHING = View()
+
+
+class Outlook:
+    """Looks at history again and again."""
+
+    def __init__(self, past: Past, clock: Clock, offload: Offload, prefix: str = "publishing") -> None:
+        self._past = past
+        self._clock = clock
+        self._offload = offload
+        self.prefix = prefix  # of the families, as they are stored from now on
+        self._view = NOTHING
+        self._seen = self._next = float("-inf")
+
+    def view(self) -> View:
+        """What was seen last."""
+        return self._view if self._clock.monotonic() - self._seen < STALE else NOTHING
+
+    async def follow(self, feed: AsyncIterator[Snapshot]) -> None:
+        """Looks after a snapshot, though not after each."""
+        async for snapshot in feed:
+            begin = self._clock.monotonic()
+            if begin >= self._next:
+                await self._try(snapshot)
+                ended = self._clock.monotonic()
+                self._next = ended + max(PAUSE, PAUSES * (ended - begin))
+
+    async def _try(self, snapshot: Snapshot) -> None:
+        world = World.of(snapshot.details)
+        try:
+            await self.look(Names.of(world.upstreams, world.configured))
+        except (BadRange, Unavailable, TimeoutError):
+            return  # what was seen last grows old
+
+    async def look(self, names: Names) -> None:
+        """Asks for everything."""
+        now = self._clock.wall()
+        hour = await self._hour(now, names)
+        end = ceil(now / INTERVAL) * INTERVAL
+        found = await self._found(end - (BASELINE + RECENT) * INTERVAL, end)
+        judged = await self._offload(lambda: trends(material(found, names), now))
+        self._view, self._seen = View(hour, judged, recent(found, names, now)), self._clock.monotonic()
+
+    # -- the last hour
+
+    async def _hour(self, now: float, names: Names) -> Hour:
+        found = [(family, await self._increases(family, now - HOUR, now)) for family in (JOBS, REQUESTS)]
+        readings = [Reading(family, _key(family, one.series), one) for family, all_of_it in found for one in all_of_it]
+        counts: dict[tuple[tuple[str, str], str | None], Tally] = {}
+        coverage = 0.0
+        for origin, target, succeeded, one in ended(readings, names):
+            coverage = max(coverage, one.coverage)
+            tally = Tally(one.amount, 0.0) if succeeded else Tally(0.0, one.amount)
+            counts[origin, target] = counts.get((origin, target), NONE).plus(tally)
+        if coverage < ENOUGH and not await self._watched_before(now):
+            return Hour()
+        return Hour(total(counts), await self._latency(now), by_target(counts))
+
+    async def _watched_before(self, now: float) -> bool:
+        families = (JOBS, REQUESTS)
+        return any([await self._increases(family, now - 2 * HOUR, now - HOUR) for family in families])
+
+    async def _latency(self, now: float) -> Latency | None:
+        found: list[Timing] = []
+        for family in (JOB_SECONDS, PUBLISHER_SECONDS):
+            try:
+                answer = await self._past.increases(self._selector(family), now - HOUR, now)
+            except BadRange:  # too many: what they say since their start has to do
+                return None
+            found += [_timing(family, increase) for increase in answer]
+        return latency(found)
+
+    # -- the day
+
+    async def _found(self, start: float, end: float) -> Found:
+        async def tracks(selector: Selector) -> Sequence[Track]:
+            return await self._past.tracks(selector, start, end, INTERVAL)
+
+        found = {family: await self._asked(family, tracks) for family in (JOBS, REQUESTS)}
+        for family, part in (
+            (JOB_SECONDS, "sum"),
+            (PUBLISHER_SECONDS, "sum"),
+            (ATTEMPTS, None),
+            (QUEUE_SIZE, None),
+        ):
+            found[family] = await tracks(self._selector(family, part))
+        return {family: [(_key(family, one.series), one) for one in answer] for family, answer in found.items()}
+
+    # -- questions
+
+    async def _increases(self, family: str, start: float, end: float) -> Sequence[Increase]:
+        return await self._asked(family, lambda selector: self._past.increases(selector, start, end))
+
+    async def _asked(self, family: str, ask: Callable[[Selector], Awaitable[Sequence[A]]]) -> Sequence[A]:
+        """The answer to a question; if it would be too large, to several smaller ones."""
+        try:
+            return await ask(self._selector(family))
+        except BadRange:
+            label, values = _PARTS[family]
+            name = self._selector(family).family
+            return [one for value in values for one in await ask(Selector(name, {label: value}))]
+
+    def _selector(self, family: str, part: str | None = None) -> Selector:
+        return Selector(f"{self.prefix}_{family}", part=part)
+
+
+def _key(family: str, series: Series) -> Key:
+    """The label values of a series in the order of its family; the collectors append upstream and replica."""
+    return tuple([series.labels.get(label, "") for label in (*FAMILIES[family].labels, *ORIGIN)])
+
+
+def _timing(family: str, increase: Increase) -> Timing:
+    key, part = _key(family, increase.series), increase.series.part
+    origin = (key[-2], key[-1])
+    return Timing(family, origin, is_before(family, key), None if part == "sum" else float(part), increase.amount)
