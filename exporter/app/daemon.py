@@ -81,6 +81,8 @@ class Daemon:
         self._places = DaemonPool("places", 8)
         self._reading = DaemonPool("reading", 2)
         self._reads = DaemonPool("reads", 2)
+        # Apart from the pages: whoever asks for a large answer does not hold up a scrape.
+        self._answers = DaemonPool("answers", 1)
         pools = (
             self._files,
             self._names,
@@ -90,6 +92,7 @@ class Daemon:
             self._places,
             self._reading,
             self._reads,
+            self._answers,
         )
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
@@ -340,6 +343,7 @@ class Daemon:
             check=self._check,
             alive=self.engine.alive,
             clock=self._clock,
+            offload=self._answers,
             meter=self._meter,
             short_of_memory=lambda: self._memory.short,
             version=__version__,
