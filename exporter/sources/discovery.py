@@ -15,6 +15,8 @@ from exporter.publishing.refresh import Asked, RefreshRules
 from exporter.sources.lister import Desk, Lister
 from exporter.sources.origins import Origin, Static
 
+_HAIR = 0.001  # seconds: a timer may fire this early
+
 
 class Discovery:
     """Asks the origins of targets. A refresh is one whole listing of each, and nothing else lists.
@@ -140,7 +142,7 @@ class Discovery:
             self._wake.clear()
             due = self._refreshes.next.monotonic if self._refreshes.next else inf
             left = min(due, self._again_at) - self._desk.now().monotonic
-            if self._flight is None and left <= 0:
+            if self._flight is None and left <= _HAIR:
                 return
             try:
                 async with asyncio.timeout(None if self._flight is not None or left == inf else left):

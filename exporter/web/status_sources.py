@@ -69,13 +69,14 @@ def _source(source: SourceState, now: Now) -> Html:
     told = {Level.WARN: "failing", Level.IDLE: "not listed yet", Level.OK: "listed"}[level]
     counts = [f"{source.targets} target{'s' * (source.targets != 1)}"]
     counts += [f"{count} {noun}" for count, noun in ((source.invalid, "invalid"), (source.skipped, "skipped")) if count]
-    lines: list[Child] = [", ".join(counts)]
+    place = source.name.removeprefix(source.origin).strip()
+    lines: list[Child] = [place, ", ".join(counts)] if place else [", ".join(counts)]
     if source.last_success is not None:
         lines.append(join("listed ", moment(source.last_success, now.wall)))
     if source.reason is not None:
         lines.append(": ".join(part for part in (source.reason, source.detail) if part))
     state = tag("span", icon(level), told, class_=f"state {word(level)}")
-    head = tag("p", tag("strong", source.name), state)
+    head = tag("p", tag("strong", source.origin), state)
     return tag("li", head, *[tag("small", line) for line in lines], class_=word(level))
 
 

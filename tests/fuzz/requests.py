@@ -12,6 +12,8 @@ from tests.fuzz.mutate import mutated
 _METHODS = ("GET", "GET", "GET", "HEAD", "POST", "OPTIONS", "PUT", "DELETE", "PATCH", "TRACE", "CONNECT", "PRI", "get")
 _ODD_METHODS = ("", "G ET", "GET\t", "{0}", "G\x00T", "É", "M" * 9000, "-", "*")
 _PATHS = ("/metrics", "/", "/-/healthy", "/-/ready", "/-/reload", "/openapi.json", "/events", "/{0}", "/metrics/", "*")
+_TARGETS = "/api/v2/publishing/targets"
+_NAMED = (f"{_TARGETS}?type={{0}}", f"{_TARGETS}/{{0}}%2F%ff/%25{{0}}", f"{_TARGETS}/health/{{0}}/check", "/sd/targets")
 _ODD_PATHS = ("//metrics", "/../metrics", "/%2e%2e/{0}", "/%00{0}", "/%", "/%zz", "http://{0}/metrics", "{0}:443", "")
 _MORE_PATHS = ("/metrics;{0}", "/metrics#{0}", "/\x01{0}", "/ä{0}", "/\\{0}", "http://[{0}", "http://a:b:c/", "/ /{0}")
 _QUERIES = ("name[]={0}", "collect[]={0}", "exclude[]=health", "name[]=publishing_health_status", "collect[]=health")
@@ -176,7 +178,7 @@ def _seen(value: str) -> str:
 
 def _request(dice: Random) -> bytes:
     method = dice.choice(_METHODS if dice.random() < 0.9 else _ODD_METHODS)
-    target = dice.choice(_PATHS if dice.random() < 0.8 else _ODD_PATHS + _MORE_PATHS)
+    target = dice.choice(_PATHS + _NAMED if dice.random() < 0.8 else _ODD_PATHS + _MORE_PATHS)
     if dice.random() < 0.3:
         target += "?" + "&".join(dice.choices(_QUERIES + _ODD_QUERIES, k=dice.randrange(1, 4)))
     lines = [f"{method} {target} {dice.choice(_VERSIONS)}"]

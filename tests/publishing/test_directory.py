@@ -33,3 +33,20 @@ def test_replacing_with_the_same_changes_nothing() -> None:
 def test_of_two_targets_with_one_name_the_first_stays() -> None:
     directory = TargetDirectory([target("a", "1"), target("a", "2")])
     assert directory.current()["a"] == target("a", "1")
+
+
+def test_looking_targets_up_is_counted() -> None:
+    directory = TargetDirectory([target("a")])
+    assert directory.get("a") == target("a")
+    assert directory.get("b") is None
+    assert directory.list() == (target("a"),)
+    assert directory.get_by_type("webhook") == (target("a"),)
+    assert directory.get_by_type("slack") == ()
+    (lookups,) = directory.meter.capture()
+    assert dict(lookups.rows()) == {
+        ("get", "hit"): (1.0,),
+        ("get", "miss"): (1.0,),
+        ("list", "hit"): (1.0,),
+        ("get_by_type", "hit"): (1.0,),
+        ("get_by_type", "miss"): (1.0,),
+    }
