@@ -62,6 +62,9 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--web.listen-address=nowhere"], "127.0.0.1:9847"),
         (["--web.telemetry-path=metrics"], "expected a path such as /metrics"),
         (["--web.route-prefix=../x"], "expected a path"),
+        (["--alertmanager.url=localhost:9093"], "the url must begin with http:// or https://"),
+        (["--alertmanager.url=http://u:p@localhost:9093"], "must not carry a user or password"),
+        (["--alertmanager.url=http://localhost:9093?x=1"], "the url must have no query"),
         (["--collector.ghost"], "--collector.ghost: no such collector; there are: health"),
     ],
 )

@@ -211,6 +211,7 @@ class Daemon:
             say(_log, logging.ERROR, "configuration refused, the last good one stays", problem=str(problem))
 
     async def _adopt(self, settings: Settings, fresh: Assembly, changes: Sequence[str]) -> None:
+        self._services.configure(settings.config.publishing_services, settings.dialects)
         if changes or settings.catalogue != self._settings.catalogue:
             self._assembly = fresh.keeping(self._assembly)
             self._log.configure(settings.config.log.level, settings.config.log.format)
@@ -218,7 +219,7 @@ class Daemon:
             self._tell_of_namesakes()
         if self.history is not None:
             self.history.configure(history_of(settings.config))
-        self._aim(settings)
+        self._aim(settings.config)
         if any(path.startswith("targets.") for path in changes):
             self._find(settings.config)
         self._settings = settings
@@ -231,10 +232,8 @@ class Daemon:
         for off in self._assembly.namesakes:
             say(_log, logging.WARNING, "plugin not loaded", plugin=off.name, reason=off.reason, detail=off.detail)
 
-    def _aim(self, settings: Settings) -> None:
-        """Sets how targets are probed and what is watched."""
-        config = settings.config
-        self._services.configure(config.publishing_services, settings.dialects)
+    def _aim(self, config: Config) -> None:
+        """Sets how targets are probed, and under which names history is asked."""
         if self._outlook is not None:
             self._outlook.prefix = config.metric_prefix
         self._prober.policy = policy_of(config)
@@ -255,7 +254,8 @@ class Daemon:
         """One refresh of the targets, one cycle of everything, and its page."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
-        self._aim(self._settings)
+        self._services.configure(config.publishing_services, self._settings.dialects)
+        self._aim(config)
         self._find(config)
         await self._discovery.refresh()
         plan = self._assembly.plan
@@ -277,7 +277,8 @@ class Daemon:
         await server.start(config.web.listen_addresses)
         self._signals = self._handlers()
         self._signals.take()
-        self._aim(self._settings)
+        self._services.configure(config.publishing_services, self._settings.dialects)
+        self._aim(config)
         self._find(config)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from functools import cache
 from pathlib import Path as FilePath
 
@@ -16,6 +17,7 @@ from exporter.model.problem import Problem
 from exporter.publishing.dialects.mapping import Dialect
 
 LARGEST_MAPPING = 1 << 18
+_LONGEST_GUESS = 64  # comparing is quadratic in the length
 _FOLDER = FilePath(exporter.publishing.dialects.__path__[0])
 
 
@@ -34,7 +36,8 @@ def known(name: str) -> Dialect:
 def read(file: FilePath, environ: Mapping[str, str]) -> Dialect:
     """A mapping file; raises Unreadable, or ConfigError with every mistake in it."""
     report = Report(str(file))
-    values = plain_values(decode(read_bytes(file, LARGEST_MAPPING)), report, Expansion(environ))
+    text = decode(read_bytes(file, LARGEST_MAPPING))
+    values = plain_values(text, report, Expansion(environ), "the mapping is empty: it needs at least one rule")
     references = References(report, file.parent)
     references.resolve(Dialect, values)
     dialect = validated(Dialect, values, report, references.models)
@@ -55,16 +58,18 @@ class Mappings:
 
     def load(self, name: str, path: Path, report: Report) -> None:
         """Reads the mapping of that name; a file that cannot be read is a mistake of the value that names it."""
-        if name in self.found:
-            return
         if name in builtin():
             self.found[name] = known(name)
             return
         file = self._base / name
+        if file in self.watched:
+            return
         self.watched[file] = None
         try:
             self.found[name] = read(file, self._environ)
         except Unreadable as error:
-            report.add(path, f"neither {', '.join(builtin())} nor a mapping file: cannot read {file}: {error}")
+            close = get_close_matches(name[:_LONGEST_GUESS], builtin(), n=1)
+            guess = f"; did you mean '{close[0]}'?" if close else ""
+            report.add(path, f"neither {', '.join(builtin())} nor a mapping file: cannot read {file}: {error}{guess}")
         except ConfigError as error:
             self.problems += error.problems

@@ -27,13 +27,13 @@ def check(values: Mapping[str, Any], options: Mapping[str, type[CollectorOptions
         for key in ("interval", "timeout")
     )
     _fits(timeout, interval, timeout.path, report)
+    _distinct(values, ("publishing_services",), "service", report)
     for name, kind in options.items():
         own_interval = _limit(values, ("collectors", name, "interval"), kind, report)
         own_timeout = _limit(values, ("collectors", name, "timeout"), kind, report)
         if own_interval or own_timeout:
             _fits(own_timeout or timeout, own_interval or interval, ("collectors", name, "timeout"), report)
-    _distinct(values, ("targets", "static"), "target", report)
-    _distinct(values, ("publishing_services",), "service", report)
+    _distinct_targets(values, report)
     backoff, highest = (
         _limit(values, ("targets", "refresh", key), Refresh, report) or _Limit(("targets", "refresh", key), math.nan)
         for key in ("backoff", "backoff_max")
@@ -68,6 +68,10 @@ def _limit(values: Mapping[str, Any], path: Path, model: type[Section], report: 
         return _Limit(path, parse_duration(value) if isinstance(value, str) else math.nan)
     except ValueError:
         return _Limit(path, math.nan)
+
+
+def _distinct_targets(values: Mapping[str, Any], report: Report) -> None:
+    _distinct(values, ("targets", "static"), "target", report)
 
 
 def _distinct(values: Mapping[str, Any], place: Path, what: str, report: Report) -> None:

@@ -14,19 +14,19 @@ from exporter.config.problems import ConfigError, Report
 from exporter.config.tree import Reading
 from exporter.model.problem import Problem
 
-_EMPTY = "configuration is empty: give at least one key, or no file at all to run on the defaults"
+EMPTY = "configuration is empty: give at least one key, or no file at all to run on the defaults"
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def plain_values(text: str, report: Report, expansion: Expansion) -> dict[str, Any]:
+def plain_values(text: str, report: Report, expansion: Expansion, empty: str = EMPTY) -> dict[str, Any]:
     """The plain values of the document, which must be a mapping."""
     try:
         root = read(text)
     except Malformed as error:
         raise ConfigError([Problem(error.message, "", report.file, error.line, error.column)]) from None
     if root is None or (root.tag == "null" and not root.quoted):
-        raise ConfigError([Problem(_EMPTY, file=report.file)])
+        raise ConfigError([Problem(empty, file=report.file)])
     values = Reading(report, expansion).root(root)
     if not isinstance(values, dict):
         if not report.is_broken(()):

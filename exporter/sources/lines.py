@@ -78,6 +78,7 @@ class TextLines:
         self.written: dict[str, Written] = {}
         self.values: list[float] = []
         self.samples: list[bool] = []
+        self.beginnings: list[str] = []
         self.bare = True
         self._limits = limits
         self._known = known
@@ -86,8 +87,6 @@ class TextLines:
 
     def all(self, lines: Sequence[str]) -> None:
         """Reads every line; the first that is wrong ends it."""
-        if sum(not line.startswith("#") for line in lines) > self._limits.samples:
-            raise Failure(Reason.LIMIT, f"the page has more than {self._limits.samples} samples")
         if failure := self._first_wrong(lines):
             raise failure
 
@@ -114,6 +113,7 @@ class TextLines:
         if written is None:
             if self._is_other(line):
                 self.samples.append(False)
+                self.beginnings.append(line)
                 return
             written, text = self._read(line)
         if written.identity in self.found:
@@ -121,10 +121,13 @@ class TextLines:
         value = float(text)
         if not isfinite(value) and not PLAIN_NUMBER.fullmatch(text):
             raise _Wrong("the number is too large")
+        if len(self.values) == self._limits.samples:
+            raise _TooMuch(f"there are more than {self._limits.samples} samples")
         self._belongs(written.series.name)
         self.found[written.identity] = written
         self.values.append(value)
         self.samples.append(True)
+        self.beginnings.append(line[: len(line) - len(text)])
 
     def _remembered(self, line: str) -> tuple[Written | None, str]:
         head, _, text = line.rpartition(" ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from dataclasses import dataclass
 
@@ -54,9 +55,8 @@ class Replica:
 
     def __init__(self, upstream: str, name: str, dialect: Dialect, labelling: Labelling) -> None:
         self.name = name
-        self._origin = (upstream, name)
         self._parser = PageParser()
-        self._translator = Translator(dialect, labelling)
+        self._translator = Translator(dialect, labelling, (upstream, name))
         self._identity = Identity()
         self._last_success: float | None = None
         # A reading that was given up may still be at it when the next one begins.
@@ -69,13 +69,16 @@ class Replica:
         at, begin = clock.wall(), clock.monotonic()
         try:
             reply = await client.fetch(request, timeout)
-            page, translation = await offload(lambda: self._read(reply))
+            async with asyncio.timeout(timeout - (clock.monotonic() - begin)):
+                page, translation = await offload(lambda: self._read(reply))
             if self._identity.mixed(_started(page)):
                 raise Failure(
                     Reason.PARTIAL, "several processes answer here by turns: list the replicas under urls or dns"
                 )
         except Failure as failure:
             return self.failed(at, clock.monotonic() - begin, failure)
+        except TimeoutError:  # it is read to its end all the same, which makes the next one quicker
+            return self.failed(at, clock.monotonic() - begin, Failure(Reason.TIMEOUT, "the page was not read in time"))
         except Exception as error:  # what goes wrong with one replica must not cost the others theirs
             return self.failed(at, clock.monotonic() - begin, Failure(Reason.INTERNAL, type(error).__name__))
         self._last_success = clock.wall()
@@ -101,10 +104,11 @@ class Replica:
         )
 
     def _read(self, reply: Reply) -> tuple[Page, Translation]:
+        self._parser.bound(reply.body)  # before it is decoded, which takes as much memory again
         openmetrics = reply.headers.get("content-type", "").strip().lower().startswith(OPENMETRICS)
         with self._reading:
             page = self._parser.parse(reply.text(), openmetrics)
-            return page, self._translator(page, self._origin)
+            return page, self._translator(page)
 
 
 def _started(page: Page) -> float | None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-# UP12, a page of metrics that is malformed, applies once something reads such pages.
 ROWS = {
     "CFG1": "the configuration is missing or unreadable at start",
     "CFG2": "a syntax error at start",
@@ -51,6 +50,7 @@ ROWS = {
     "UP9": "an answer without end, or larger than any memory",
     "UP10": "compressed bombs",
     "UP11": "a body that is not encoded as it says",
+    "UP12": "a page of metrics that is malformed",
     "UP13": "redirects: loops, other hosts, other schemes",
     "UP14": "certificates and handshakes of every faulty kind",
     "UP15": "headers without end, banners, old and interim answers",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from math import inf, isnan
+from operator import sub
 
 from exporter.model.metric import Family, Key, Kind
 from exporter.publishing.dialects.labels import Labelling
@@ -44,29 +46,35 @@ class Row:
 
     def numbers(self, values: Sequence[float]) -> list[float]:
         """The numbers as a family's columns have them: counts per bucket and the sum, or quantiles, sum and number."""
-        marks = [float(sum([values[at] for at in places])) for places in self.below]
-        total = float(sum([values[at] for at in self.total]))
-        amount = sum([values[at] for at in self.sum]) * self.factor
+        marks = [_sum(values, places) for places in self.below]
+        total, amount = _sum(values, self.total), _sum(values, self.sum) * self.factor
         if self.kind is Kind.SUMMARY:
             return [*(mark * self.factor for mark in marks), amount, total]
-        steps = zip([0.0, *marks], [*marks, total], strict=True)
-        return [*(high - low for low, high in steps), amount]
+        marks.append(total)
+        return [*map(sub, marks, [0.0, *marks]), amount]
 
 
-@dataclass(slots=True, eq=False)
+def _sum(values: Sequence[float], places: tuple[int, ...]) -> float:
+    return values[places[0]] if len(places) == 1 else float(sum([values[at] for at in places]))
+
+
 class Compounds:
     """The rows of one family with the same bounds."""
 
-    family: str
-    bounds: tuple[float, ...]
-    found: Mapping[Key, Row]
+    def __init__(self, family: str, bounds: tuple[float, ...], found: Mapping[Key, Row], origin: Key) -> None:
+        self.family = family
+        self.bounds = bounds
+        self._keys = tuple([(*key, *origin) for key in found])
+        self._rows = tuple(found.values())
 
     def rows(self, values: Sequence[float]) -> tuple[tuple[Key, ...], tuple[float, ...]]:
         """Label values and the numbers of all metrics."""
-        return tuple(self.found), tuple([number for row in self.found.values() for number in row.numbers(values)])
+        return self._keys, tuple(chain.from_iterable([row.numbers(values) for row in self._rows]))
 
 
-def compounds(layout: Layout, rules: Sequence[Rule], family: Family, labelling: Labelling) -> Iterator[Compounds]:
+def compounds(
+    layout: Layout, rules: Sequence[Rule], family: Family, labelling: Labelling, origin: Key
+) -> Iterator[Compounds]:
     """What there is of a family, one entry for each set of bounds."""
     sources: dict[Key, list[tuple[Rule, _Source]]] = {}
     for rule in rules:
@@ -89,7 +97,7 @@ def compounds(layout: Layout, rules: Sequence[Rule], family: Family, labelling: 
         scale = factor if family.kind is Kind.HISTOGRAM else 1.0
         found.setdefault(tuple([bound * scale for bound in shared]), {})[key] = row
     for bounds, rows in found.items():
-        yield Compounds(family.name, bounds, rows)
+        yield Compounds(family.name, bounds, rows, origin)
 
 
 def _sources(layout: Layout, rule: Rule, family: Family, labelling: Labelling) -> Iterator[tuple[Key, _Source]]:

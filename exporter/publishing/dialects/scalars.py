@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from exporter.model.metric import Family, Key
 from exporter.publishing.dialects.labels import Labelling
@@ -47,6 +48,12 @@ class Term:
     def __post_init__(self) -> None:
         self.states = self.rule.states
 
+    @property
+    def plain(self) -> bool:
+        """Whether it is one of their numbers as it is."""
+        rule = self.rule
+        return len(self.at) == 1 and not (self.states or rule.minus or rule.over) and rule.factor == 1.0
+
     def value(self, values: Sequence[float]) -> float | None:
         """The number; None if there is none."""
         found = [values[at] for at in self.at]
@@ -65,22 +72,35 @@ class Term:
         return number * self.rule.factor
 
 
-@dataclass(slots=True, eq=False)
 class Scalars:
     """The rows of one family of single numbers, each the sum of its terms."""
 
-    family: str
-    terms: Mapping[Key, Sequence[Term]]
     bounds: tuple[float, ...] = ()
+
+    def __init__(self, family: str, terms: Mapping[Key, Sequence[Term]], origin: Key) -> None:
+        self.family = family
+        self._keys = tuple([(*key, *origin) for key in terms])
+        self._terms = tuple(terms.values())
+        at = [row[0].at[0] for row in self._terms if len(row) == 1 and row[0].plain]
+        # Where every number is one of theirs as it is, one call gets them all.
+        self._pick = itemgetter(*at) if len(at) == len(self._terms) > 1 else None
 
     def rows(self, values: Sequence[float]) -> tuple[tuple[Key, ...], tuple[float, ...]]:
         """Label values and numbers; what has no number at the moment has no row."""
-        found: dict[Key, float] = {}
-        for key, terms in self.terms.items():
-            numbers = [number for term in terms if (number := term.value(values)) is not None]
-            if numbers:
-                found[key] = max(numbers) if terms[0].rule.combine == "max" else sum(numbers)
-        return tuple(found), tuple(found.values())
+        if self._pick is not None:
+            return self._keys, self._pick(values)
+        found = [_together(terms, values) for terms in self._terms]
+        numbers = tuple([number for number in found if number is not None])
+        if len(numbers) == len(found):
+            return self._keys, numbers
+        return tuple([key for key, number in zip(self._keys, found, strict=True) if number is not None]), numbers
+
+
+def _together(terms: Sequence[Term], values: Sequence[float]) -> float | None:
+    numbers = [number for term in terms if (number := term.value(values)) is not None]
+    if not numbers:
+        return None
+    return max(numbers) if terms[0].rule.combine == "max" else sum(numbers)
 
 
 def places(layout: Layout, name: str | None, rule: Rule, family: Family, labelling: Labelling) -> Places:

@@ -37,43 +37,34 @@ class Translation(NamedTuple):
 
 
 class Translator:
-    """Translates the pages of one replica."""
+    """Translates the pages of one replica; `origin` is appended to the label values of every row."""
 
-    def __init__(self, dialect: Dialect, labelling: Labelling) -> None:
+    def __init__(self, dialect: Dialect, labelling: Labelling, origin: Key = ()) -> None:
         self._labelling = labelling
+        self._origin = origin
         self._rules: dict[str, list[Rule]] = {}
         for rule in dialect.rules:
             self._rules.setdefault(rule.family, []).append(rule)
         self._expected = tuple(dict.fromkeys((*QUEUE, *GENERIC, *self._rules)))
         self._layout: Layout | None = None
         self._plan: Sequence[Scalars | Compounds] = ()
-        self._keys: dict[tuple[str, tuple[float, ...]], tuple[Key, ...]] = {}
         self._remainders: dict[_Place, Remainder] = {}
 
-    def __call__(self, page: Page, origin: Key = ()) -> Translation:
-        """The page in our words; `origin` is appended to the label values of every row."""
+    def __call__(self, page: Page) -> Translation:
+        """The page in our words."""
         if page.layout is not self._layout:
             used: dict[_Place, Remainder] = {}
             self._plan = [step for name in self._rules for step in self._planned(FAMILIES[name], page.layout, used)]
-            self._layout, self._remainders, self._keys = page.layout, used, {}
-        rows = tuple([self._rows(step, page.values, origin) for step in self._plan])
+            self._layout, self._remainders = page.layout, used
+        rows = [Rows(step.family, step.bounds, *step.rows(page.values)) for step in self._plan]
         present = {found.family for found in rows if found.keys}
         absent = tuple([name for name in self._expected if name not in present])
         return Translation(tuple([found for found in rows if found.keys]), absent)
 
-    def _rows(self, step: Scalars | Compounds, values: Sequence[float], origin: Key) -> Rows:
-        keys, numbers = step.rows(values)
-        keys = tuple([(*key, *origin) for key in keys])
-        # The same object as last time where nothing changed: whoever compares has nothing to do then.
-        last = self._keys.get((step.family, step.bounds))
-        if keys != last:
-            last = self._keys[step.family, step.bounds] = keys
-        return Rows(step.family, step.bounds, last, numbers)
-
     def _planned(self, family: Family, layout: Layout, used: dict[_Place, Remainder]) -> Iterator[Scalars | Compounds]:
         rules = self._rules[family.name]
         if family.kind in (Kind.HISTOGRAM, Kind.SUMMARY):
-            yield from compounds(layout, rules, family, self._labelling)
+            yield from compounds(layout, rules, family, self._labelling, self._origin)
             return
         found: dict[Key, list[Term]] = {}
         for number, rule in enumerate(rules):
@@ -83,4 +74,4 @@ class Translator:
                     place = (family.name, number, key)
                     term.remainder = used[place] = self._remainders.get(place) or Remainder()
                 found.setdefault(key, []).append(term)
-        yield Scalars(family.name, found)
+        yield Scalars(family.name, found, self._origin)
