@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -49,7 +50,7 @@ class Watched:
 
     def note(self) -> None:
         """Takes what is there now as what is ours; right after it was opened or written."""
-        for suffix in ("", "-wal"):
+        for suffix in _BESIDE:
             found = _status(sibling(self._path, suffix))
             if found is not None:
                 self._known.setdefault(suffix, (found.st_dev, found.st_ino))
@@ -64,6 +65,18 @@ class Watched:
                 raise Unavailable(Storage.GONE, "the file was removed or replaced")
             if not suffix and found.st_size < self._size:
                 raise Unavailable(Storage.CORRUPT, "the file was cut")
+
+    def leave(self) -> None:
+        """After the file was replaced: its log must not be taken for that of the new one, which it would overwrite."""
+        if self._is_ours(""):
+            return
+        ours = [suffix for suffix in _BESIDE if self._is_ours(suffix)]
+        if ours:
+            set_aside(self._path, ours)
+
+    def _is_ours(self, suffix: str) -> bool:
+        found = _status(sibling(self._path, suffix))
+        return found is not None and (found.st_dev, found.st_ino) == self._known.get(suffix)
 
 
 def _status(path: Path) -> os.stat_result | None:
@@ -84,13 +97,17 @@ def create(path: Path) -> None:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
 
 
-def set_aside(path: Path) -> Path:
+def set_aside(path: Path, suffixes: Sequence[str] = _BESIDE) -> Path:
     """Gives a broken file another name, with all that belongs to it: somebody may want to save what can be saved."""
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     number = 0
-    while (aside := sibling(path, f".broken-{stamp}" + f"-{number}" * bool(number))).exists():
+    while any(os.path.lexists(sibling(aside := _aside(path, stamp, number), suffix)) for suffix in _BESIDE):
         number += 1
-    for suffix in _BESIDE:
+    for suffix in suffixes:
         if os.path.lexists(sibling(path, suffix)):
             os.rename(sibling(path, suffix), sibling(aside, suffix))
     return aside
+
+
+def _aside(path: Path, stamp: str, number: int) -> Path:
+    return sibling(path, f".broken-{stamp}-{number}" if number else f".broken-{stamp}")

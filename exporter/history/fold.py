@@ -21,7 +21,7 @@ from exporter.history.store import count_rows
 
 HOUR, DAY = 60 * MINUTE, 24 * 60 * MINUTE
 MINUTES, HOURS = 60, 24
-SLICE = 500  # metrics: some hundredths of a second, in which no snapshot can be written
+SLICE = 200  # metrics: some hundredths of a second, in which no snapshot can be written
 
 Stored = tuple[int, bytes]
 
@@ -90,6 +90,8 @@ class Pending:
         low, high = metrics[0].id, metrics[-1].id
         for block, layout, rows in self._blocks():
             ids, places = self.layout(layout).of(low, high)
+            if not ids:
+                continue
             columns = self._columns(rows, places)
             for id, place in zip(ids, places, strict=False):
                 if id in found:

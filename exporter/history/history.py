@@ -34,7 +34,7 @@ class History:
     def __init__(self, path: Path, options: Options, figures: Figures, offload: Offload) -> None:
         self.path = path
         self._offload = offload
-        self._writer = Writer(path, options, figures)
+        self.writer = Writer(path, options, figures)
         self._figures = figures
         self._newest = 0
         self._asking = 0
@@ -43,11 +43,11 @@ class History:
 
     def start(self) -> None:
         """Opens the file on a thread of its own: a disk that hangs holds up nobody."""
-        self._writer.start()
+        self.writer.start()
 
     def configure(self, options: Options) -> None:
         """What is kept from now on, and for how long."""
-        self._writer.options = options
+        self.writer.options = options
 
     async def follow(self, feed: AsyncIterator[Snapshot]) -> None:
         """Takes every snapshot from a feed."""
@@ -62,7 +62,7 @@ class History:
                     snapshot.id - self._newest - 1
                 )  # the event loop was held up for longer than a cycle
             self._newest = snapshot.id
-            self._writer.offer(snapshot)
+            self.writer.offer(snapshot)
 
     async def stop(self, patience: float) -> bool:
         """Stores what waits; False if the disk does not let it in time, and the thread is left to itself."""
@@ -72,7 +72,7 @@ class History:
             with suppress(RuntimeError):  # nobody waits any more
                 loop.call_soon_threadsafe(ended.set)
 
-        self._writer.stop(tell)
+        self.writer.stop(tell)
         try:
             async with asyncio.timeout(patience):
                 await ended.wait()
@@ -110,7 +110,7 @@ class History:
                 return await self._offload(lambda: read(self.path, question, deadline))
         except Unavailable as trouble:
             if trouble.reason is Storage.CORRUPT:
-                self._writer.suspect()
+                self.writer.suspect()
             raise
         except TooLate:
             raise TimeoutError from None

@@ -162,8 +162,9 @@ class Reader:
         tracks = {each.id: Track.empty(each.series, start, tier.step, size) for each in found}
         if not tracks:
             return []
+        columns = {id: track.columns for id, track in tracks.items()}
         for period, part, stored in self._stored(tier, list(tracks), start, end):
-            _place(tracks[part], period * tier.size - start // tier.step, stored, tier.size)
+            _place(columns[part], period * tier.size - start // tier.step, stored, tier.size)
         for part, cells in self._fresh(tier, found):
             _add(tracks[part], start // tier.step, cells)
         return list(tracks.values())
@@ -240,18 +241,18 @@ def _check_size(series: int, cells: int) -> None:
         raise BadRange("too much at once: ask for fewer series, a shorter time or longer steps")
 
 
-def _place(track: Track, offset: int, stored: bytes, size: int) -> None:
+def _place(columns: Sequence[array[float]], offset: int, stored: bytes, size: int) -> None:
     """Puts a stored row into a track; nothing is there yet."""
-    mask, columns = columns_of(stored)
-    if mask == (1 << size) - 1 and 0 <= offset <= len(track) - size:
-        for column, values in zip(track.columns, columns, strict=True):
+    mask, found = columns_of(stored)
+    if mask == (1 << size) - 1 and 0 <= offset <= len(columns[0]) - size:
+        for column, values in zip(columns, found, strict=True):
             if values:
                 column[offset : offset + size] = values
         return
     slots = slots_of(mask)
-    for column, values in zip(track.columns, columns, strict=True):
+    for column, values in zip(columns, found, strict=True):
         for slot, value in zip(slots, values, strict=False):
-            if 0 <= offset + slot < len(track):
+            if 0 <= offset + slot < len(column):
                 column[offset + slot] = value
 
 

@@ -48,30 +48,29 @@ class Trust:
 
 def sweep(transaction: Transaction, now: int, minutes: int, retention: int) -> Iterator[int]:
     """Deletes what is too old, a step at a time; yields how many rows went."""
-    steps = (
-        ("raw", "seq", "at < ? and seq < (select value from meta where name = 'folded')", now - KEEP_RAW, RAW_STEP),
-        ("minute", "id", "id < ?", row_id((now - minutes) // HOUR, 0), STEP),
-        ("hour", "id", "id < ?", row_id((now - retention) // DAY, 0), STEP),
-        ("metric", "id", "seen < ?", now - max(minutes, retention, DAY), STEP),
-    )
-    for table, key, condition, bound, step in steps:
-        delete = (
-            f"delete from {table} where {key} in"  # noqa: S608  # words of our own
-            f" (select {key} from {table} where {condition} order by {key} limit {step})"
-        )
-        gone = step
-        while gone == step:
-            with transaction() as database:
-                gone = database.execute(delete, (bound,)).rowcount
-                if table != "metric":
-                    count_rows(database, -gone)
-            yield gone
-    with transaction() as database:
-        newest = "(select max(id) from layout)"
-        gone = database.execute(
-            f"delete from layout where id not in (select layout from raw) and id < {newest}"  # noqa: S608
-        ).rowcount
-    yield gone
+    yield from _delete(transaction, "minute", "id", "id < ?", (row_id((now - minutes) // HOUR, 0),))
+    yield from _delete(transaction, "hour", "id", "id < ?", (row_id((now - retention) // DAY, 0),))
+    yield from _delete(transaction, "metric", "id", "seen < ?", (now - max(minutes, retention, DAY),))
+
+
+def sweep_raw(transaction: Transaction, now: int) -> Iterator[int]:
+    """Deletes single snapshots that are in the tiers, whatever the clock says: it costs detail and no knowledge."""
+    old = "not at between ? and ? and seq < (select value from meta where name = 'folded')"
+    yield from _delete(transaction, "raw", "seq", old, (now - KEEP_RAW, now + HOUR))
+    unused = "id not in (select layout from raw) and id < (select max(id) from layout)"
+    yield from _delete(transaction, "layout", "id", unused, ())
+
+
+def _delete(transaction: Transaction, table: str, key: str, condition: str, bounds: tuple[int, ...]) -> Iterator[int]:
+    step = RAW_STEP if table == "raw" else STEP
+    some = f"select {key} from {table} where {condition} order by {key} limit {step}"  # noqa: S608  # words of our own
+    gone = step
+    while gone == step:
+        with transaction() as database:
+            gone = database.execute(f"delete from {table} where {key} in ({some})", bounds).rowcount  # noqa: S608
+            if table in ("raw", "minute", "hour"):
+                count_rows(database, -gone)
+        yield gone
 
 
 def milliseconds(seconds: float) -> int:

@@ -92,17 +92,17 @@ class Roster:
         rows = self._database.execute("select id, family, labels, parts from metric")
         self._ids = {(family, labels, parts): id for id, family, labels, parts in rows}
         self._layouts = {}
-        self._shape = ()
+        self._layout = 0
         self._doubtful = False
 
     def doubt(self) -> None:
-        """Something was removed, or a transaction was taken back: what is known here may not be so."""
+        """Something was removed from the file: what is known here may not be so."""
         self._doubtful = True
 
     def keep(self, patterns: Sequence[str]) -> None:
         """Which families are kept, as globs on their names."""
         if patterns != self._patterns:
-            self._patterns, self._kept, self._shape = patterns, {}, ()
+            self._patterns, self._kept, self._layout = patterns, {}, 0
 
     def _wanted(self, name: str) -> bool:
         wanted = self._kept.get(name)

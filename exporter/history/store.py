@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
@@ -37,7 +37,10 @@ def _script(name: str) -> str:
 
 
 class Store:
-    """Only one thread uses it. Whatever goes wrong is raised as Unavailable, and the store must be closed then."""
+    """Only one thread uses it. Whatever goes wrong is raised as Unavailable, and the store must be closed then.
+
+    What it has in memory may be of a transaction that was taken back.
+    """
 
     def __init__(self, path: Path, scripts: Sequence[str] | None = None, **parameters: str) -> None:
         self.path = path
@@ -77,7 +80,7 @@ class Store:
             self.abandon()
             self._open()
         self._watched = Watched(self.path)
-        self.roster = Roster(self.database, self._say_full)
+        self.roster = Roster(self.database, self.left_out)
 
     def _open(self) -> None:
         if self.path.is_dir():
@@ -160,17 +163,18 @@ class Store:
                 self.database.execute(f"pragma busy_timeout = {BUSY_FOR * 1000:.0f}")
 
     def broken(self) -> bool:
-        """Looks at all of it, for as long as that takes."""
+        """Looks at all of it, for as long as that takes; past what this connection remembers."""
         try:
-            found = self.database.execute("pragma quick_check(1)").fetchone()
+            with closing(sqlite3.connect(url(self.path, mode="ro"), uri=True)) as database:
+                found = database.execute("pragma quick_check(1)").fetchone()
         except sqlite3.Error as error:
             return unavailable(error, self.path).reason is Storage.CORRUPT
         return bool(found != ("ok",))
 
-    def _say_full(self, left_out: int) -> None:
+    def left_out(self, metrics: int) -> None:
         if not self._warned:
             self._warned = True
-            say(_log, logging.WARNING, "history keeps no more series", left_out=left_out)
+            say(_log, logging.WARNING, "history keeps no more series", left_out=metrics)
 
     # -- the end
 
@@ -180,6 +184,12 @@ class Store:
         with self._trouble():
             aside = set_aside(self.path)
         say(_log, logging.ERROR, "history is broken: set aside, a new one begins", file=aside.name)
+
+    def leave(self) -> None:
+        """Closes after the file was removed or replaced."""
+        self._disconnect()
+        with self._trouble():
+            self._watched.leave()
 
     def _disconnect(self) -> None:
         if self._database is not None:

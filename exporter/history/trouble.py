@@ -50,7 +50,7 @@ def unavailable(error: Exception, path: Path) -> Unavailable:
 
 
 def _why_not_opened(path: Path) -> Storage:
-    if not path.parent.is_dir():
+    if not path.exists():
         return Storage.GONE
     return Storage.IO if os.access(path.parent, os.W_OK) else Storage.READONLY
 

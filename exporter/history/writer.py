@@ -13,7 +13,7 @@ from pathlib import Path
 
 from exporter.history.figures import Figures
 from exporter.history.fold import HOUR, Fold, due
-from exporter.history.retention import Trust, milliseconds, sweep
+from exporter.history.retention import Trust, milliseconds, sweep, sweep_raw
 from exporter.history.store import Store
 from exporter.history.trouble import unavailable
 from exporter.instruments.log import say
@@ -26,6 +26,8 @@ _log = logging.getLogger("exporter.history")
 QUEUE = 64  # snapshots: a quarter of an hour of a locked or full disk, at the usual interval
 RETRY = 5.0
 LEAST_GAP = 300.0
+# How somebody has set things up, not something that broke.
+_CHOSEN = frozenset({Storage.BUSY, Storage.READONLY, Storage.VERSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,7 @@ class Writer:
         self._queue: deque[Snapshot] = deque()
         self._changed = threading.Condition()
         self._stopping = False
+        self._nudged = False
         self._suspect = False
         self._store: Store | None = None
         self._reason: Storage | None = None
@@ -74,7 +77,13 @@ class Writer:
                 del self._queue[1]  # the first is perhaps being stored at this moment
                 self._figures.dropped()
             self._queue.append(snapshot)
+            self._nudged = True
             self._changed.notify()
+
+    @property
+    def waiting(self) -> int:
+        """How many snapshots are not on disk yet."""
+        return len(self._queue)
 
     def suspect(self) -> None:
         """A reader found the file broken."""
@@ -104,9 +113,10 @@ class Writer:
     def _turn(self) -> bool:
         """One snapshot, or a slice of other work, or a wait; False at the end."""
         with self._changed:
-            waits = not self._queue or (self._reason is not None and not self._stopping)
-            if waits and not self._suspect and not self._stopping and self._work is None:
+            busy = self._nudged or self._suspect or self._stopping or self._work is not None
+            if not busy and (self._reason is not None or not self._queue):
                 self._changed.wait(None if self._reason is None else RETRY)
+            self._nudged = False
             stopping, suspect, self._suspect = self._stopping, self._suspect, False
             waiting = bool(self._queue)
         if suspect and not stopping:
@@ -160,12 +170,8 @@ class Writer:
         began = time.perf_counter()
         store, at = self._opened(), milliseconds(snapshot.wall)
         store.roster.keep(self.options.series)
-        try:
-            with store.transaction():
-                store.write(store.roster.batch(at, snapshot.id, snapshot.samples), milliseconds(self.options.gap))
-        except BaseException:
-            store.roster.doubt()  # it may know of metrics that were taken back
-            raise
+        with store.transaction():
+            store.write(store.roster.batch(at, snapshot.id, snapshot.samples), milliseconds(self.options.gap))
         self._figures.stored(snapshot.wall, time.perf_counter() - began, store.rows(), store.bytes())
         self._recovered()
         if self._trust is not None:
@@ -183,10 +189,11 @@ class Writer:
             with store.transaction():
                 fold.write()
         store.tidy()
+        yield from sweep_raw(store.transaction, now)
         if self._trust is not None and self._trust.clock:
             limits = milliseconds(self.options.minutes), milliseconds(self.options.retention)
             yield from sweep(store.transaction, now, *limits)
-            store.roster.doubt()
+        store.roster.doubt()
 
     def _tidy(self) -> None:
         assert self._work is not None
@@ -205,15 +212,16 @@ class Writer:
         self._figures.failed(trouble.reason)
         self._figures.up(False)
         if trouble.reason is not self._reason:
-            level = logging.WARNING if trouble.reason is Storage.BUSY else logging.ERROR
+            level = logging.WARNING if trouble.reason in _CHOSEN else logging.ERROR
             say(_log, level, "history is not stored", reason=trouble.reason, detail=trouble.detail)
         self._reason = trouble.reason
-        if trouble.reason is Storage.CORRUPT and self._store is not None:
-            store = self._store
-            try:
-                store.abandon()
-            except Unavailable as error:
-                say(_log, logging.ERROR, "history cannot be set aside", reason=error.reason, detail=error.detail)
+        try:
+            if self._store is not None and trouble.reason is Storage.CORRUPT:
+                self._store.abandon()
+            elif self._store is not None and trouble.reason is Storage.GONE:
+                self._store.leave()
+        except Unavailable as error:
+            say(_log, logging.ERROR, "history cannot be set aside", reason=error.reason, detail=error.detail)
         self._close()
 
     def _recovered(self) -> None:

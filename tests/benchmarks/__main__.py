@@ -15,6 +15,7 @@ AREAS = {
     "p2": "p2_publish",
     "p3": "p3_cycle",
     "p4": "p4_footprint",
+    "p6": "p6_history",
     "p7": "p7_publishing",
     "p9": "p9_probes",
 }

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sqlite3
+import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import TypeVar
 
@@ -74,16 +77,10 @@ class Keeper:
         return done
 
     def ask(self, question: Callable[[Reader], T]) -> T:
-        return read(self.path, question, time.monotonic() + 30)
+        return read_now(self.path, question)
 
     def close(self) -> None:
         self.store.close()
-
-
-def writer(path: Path, options: Options | None = None) -> tuple[Writer, Meter]:
-    """A writer that has not been started, and what it counts into."""
-    meter = Meter("platform_exporter_")
-    return Writer(path, options or Options(), Figures(meter)), meter
 
 
 def counted(meter: Meter, name: str, *labels: str) -> float | None:
@@ -92,3 +89,68 @@ def counted(meter: Meter, name: str, *labels: str) -> float | None:
         if samples.family.name == f"platform_exporter_{name}":
             return dict(zip(samples.keys, samples.values, strict=True)).get(labels)
     return None
+
+
+def until(condition: Callable[[], bool], what: str, seconds: float = 20.0) -> None:
+    """Waits for what another thread or process does; what it is goes into the complaint."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(0.005)
+
+
+class Running:
+    """A writer on its own thread."""
+
+    def __init__(self, path: Path, options: Options | None = None, opener: Callable[[Path], Store] = Store) -> None:
+        self.path = path
+        self.meter = Meter("platform_exporter_")
+        self.writer = Writer(path, options or Options(), Figures(self.meter), opener)
+        self.number = 0
+        self._ended = threading.Event()
+
+    def __enter__(self) -> Running:
+        self.writer.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.writer.stop(self._ended.set)
+        assert self._ended.wait(20)
+
+    def offer(self, at: float, *samples: Samples, monotonic: float | None = None) -> None:
+        """Offers a snapshot whose counter is its number, unless told otherwise."""
+        self.number += 1
+        found = samples or (jobs(float(self.number)),)
+        self.writer.offer(snapshot(self.number, at, *found, monotonic=monotonic))
+
+    def store(self, at: float, *samples: Samples, monotonic: float | None = None) -> None:
+        """Offers one and waits until it is on disk."""
+        self.offer(at, *samples, monotonic=monotonic)
+        wall = EPOCH + at
+        until(lambda: self.counted("history_last_stored_timestamp_seconds") == wall, "the snapshot is stored")
+
+    def counted(self, name: str, *labels: str) -> float | None:
+        return counted(self.meter, name, *labels)
+
+    def errors(self, reason: str) -> float | None:
+        return self.counted("history_errors_total", reason)
+
+    def ask(self, question: Callable[[Reader], T]) -> T:
+        return read_now(self.path, question)
+
+
+def read_now(path: Path, question: Callable[[Reader], T]) -> T:
+    """The answer to a question, with more time than it can need."""
+    return read(path, question, time.monotonic() + 30)
+
+
+def integrity(path: Path) -> str:
+    """What SQLite says of a whole file."""
+    with closing(sqlite3.connect(path)) as database:
+        return str(database.execute("pragma integrity_check").fetchone()[0])
+
+
+def kept(path: Path) -> list[int]:
+    """The numbers of the snapshots that are in the file as such, in the order they came."""
+    with closing(sqlite3.connect(path)) as database:
+        return [number for (number,) in database.execute("select snapshot from raw order by seq")]

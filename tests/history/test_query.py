@@ -11,7 +11,7 @@ import pytest
 
 from exporter.history.query import MOST_LISTED, Reader
 from exporter.history.retention import sweep
-from exporter.model.metric import Distribution, Key, Samples
+from exporter.model.metric import Distribution, Key, Samples, Value
 from exporter.publishing.past import HOUR, MINUTE, BadRange, Selector, Series, Track
 from tests.history.build import COUNTER, EPOCH, GAUGE, HISTOGRAM, Keeper, depth, jobs
 
@@ -63,10 +63,10 @@ def test_tiers_agree_with_a_plain_list_of_readings(keeper: Keeper) -> None:
     chance, naive, at = random.Random(3), list[tuple[int, Key, float]](), 0
     values: dict[Key, float] = {}
     keeper.keep(at, jobs({("z", "x"): 0.0}))
-    for _ in range(1500):
+    for _ in range(800):
         at += chance.choice([15] * 20 + [30, 45])
         for target in "abcdef":
-            key = (target, "x")
+            key: Key = (target, "x")
             moved = chance.choice([*[values.get(key, 0.0) + chance.randint(0, 3)] * 60, 1.0, None])
             if moved is None:
                 values.pop(key, None)
@@ -124,6 +124,28 @@ def test_an_increase_reaches_back_beyond_the_minutes(keeper: Keeper) -> None:
     assert amounts(keeper, JOBS, 0, end) == before == [(0.0, end - 600.0)]  # ten minutes are a gap here
     assert amounts(keeper, JOBS, 5 * HOUR, end) == [(0.0, 45.0 * HOUR)]
     assert amounts(keeper, JOBS, end - 2 * HOUR, end) == [(0.0, 2.0 * HOUR)]
+
+
+def test_an_hour_that_is_being_deleted_is_counted_whole(keeper: Keeper) -> None:
+    """Half of its minutes are gone already; the hour itself is not."""
+    for second in range(0, 6 * HOUR, 60):
+        keeper.keep(second, jobs({("a", "x"): float(second), ("b", "x"): float(second)}))
+        keeper.fold()
+    with keeper.store.transaction() as database:
+        database.execute("delete from minute where id >> 32 < ?", (EPOCH // HOUR + 2,))
+        database.execute("delete from minute where id = (select min(id) from minute)")
+    assert amounts(keeper, JOBS, 0, 6 * HOUR) == [(6.0 * HOUR - 60, 0.0)] * 2
+
+
+def test_minutes_that_are_lived_through_again_are_added_before_and_after_they_move(keeper: Keeper) -> None:
+    """The clock was set back by an hour: some of it is in the tiers, some is not."""
+    for second in (*range(0, HOUR + 60, 60), *range(0, 600, 60)):
+        keeper.keep(second, depth(float(second)))
+        keeper.fold()
+    track = one(keeper, Selector("publishing_depth"), 0, HOUR)
+    assert [track.count[minute] for minute in (0, 9, 10, 59)] == [2, 2, 1, 1]
+    assert (track.total[9], track.low[9], track.last[9]) == (1080.0, 540.0, 540.0)
+    assert track.mean(10) == 600.0
 
 
 def test_an_increase_says_how_much_of_the_time_was_watched(keeper: Keeper) -> None:
@@ -210,7 +232,7 @@ def test_too_many_series_at_once_are_refused(keeper: Keeper) -> None:
 
 def test_series_far_apart_are_found_as_those_side_by_side(keeper: Keeper) -> None:
     """Whether rows are read as a range or one by one."""
-    many = {(f"t{number}", "x" if number % 40 else "y"): float(number) for number in range(400)}
+    many: dict[Key, Value] = {(f"t{number}", "x" if number % 40 else "y"): float(number) for number in range(400)}
     for second in (0, HOUR):
         keeper.keep(second, jobs(many))
     keeper.fold()
