@@ -40,13 +40,21 @@ def recent(found: Found, names: Names, now: float) -> dict[str, LastPublish]:
     for one in _deliveries(found, names):
         at = next((at for at in reversed(range(len(one.value))) if one.value.total[at] > 0), None)
         if one.target and at is not None:
-            ended_at = min(one.value.start + (at + 1) * one.value.step, now)
+            ended_at = float(one.value.start + (at + 1) * one.value.step)
             known = last.get(one.target, NEVER)
             if one.succeeded:
                 last[one.target] = replace(known, success=max(ended_at, known.success or 0.0))
             else:
                 last[one.target] = replace(known, failure=max(ended_at, known.failure or 0.0))
-    return {name: replace(one, succeeded=_order(one)) for name, one in last.items()}
+    return {
+        name: LastPublish(_before(one.success, now), _before(one.failure, now), _order(one))
+        for name, one in last.items()
+    }
+
+
+def _before(at: float | None, now: float) -> float | None:
+    """An interval may not be over yet."""
+    return None if at is None else min(at, now)
 
 
 def _order(last: LastPublish) -> bool | None:

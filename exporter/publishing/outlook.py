@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import ceil
 from types import MappingProxyType
 from typing import NamedTuple, TypeVar
 
@@ -20,7 +19,7 @@ from exporter.publishing.deliveries import JOBS, NONE, REQUESTS, Names, Reading,
 from exporter.publishing.dialects.catalogue import FAMILIES, ORIGIN
 from exporter.publishing.latency import JOB_SECONDS, PUBLISHER_SECONDS, Latency, Timing, is_before, latency
 from exporter.publishing.material import ATTEMPTS, QUEUE_SIZE, Found, material, recent
-from exporter.publishing.past import HOUR, BadRange, Increase, Past, Selector, Series, Track
+from exporter.publishing.past import HOUR, MINUTE, BadRange, Increase, Past, Selector, Series, Track
 from exporter.publishing.signals import LastPublish
 from exporter.publishing.trends import BASELINE, INTERVAL, RECENT, UNKNOWN, Trends, trends
 from exporter.publishing.world import World
@@ -94,16 +93,17 @@ class Outlook:
     async def look(self, names: Names) -> None:
         """Asks for everything."""
         now = self._clock.wall()
-        hour = await self._hour(now, names)
-        end = ceil(now / INTERVAL) * INTERVAL
+        # The minute and the interval that have just begun are part of it.
+        hour = await self._hour((now // MINUTE + 1) * MINUTE, names)
+        end = (now // INTERVAL + 1) * INTERVAL
         found = await self._found(end - (BASELINE + RECENT) * INTERVAL, end)
         judged = await self._offload(lambda: trends(material(found, names), now))
         self._view, self._seen = View(hour, judged, recent(found, names, now)), self._clock.monotonic()
 
     # -- the last hour
 
-    async def _hour(self, now: float, names: Names) -> Hour:
-        found = [(family, await self._increases(family, now - HOUR, now)) for family in (JOBS, REQUESTS)]
+    async def _hour(self, end: float, names: Names) -> Hour:
+        found = [(family, await self._increases(family, end - HOUR, end)) for family in (JOBS, REQUESTS)]
         readings = [Reading(family, _key(family, one.series), one) for family, all_of_it in found for one in all_of_it]
         counts: dict[tuple[tuple[str, str], str | None], Tally] = {}
         coverage = 0.0
@@ -111,19 +111,19 @@ class Outlook:
             coverage = max(coverage, one.coverage)
             tally = Tally(one.amount, 0.0) if succeeded else Tally(0.0, one.amount)
             counts[origin, target] = counts.get((origin, target), NONE).plus(tally)
-        if coverage < ENOUGH and not await self._watched_before(now):
+        if coverage < ENOUGH and not await self._watched_before(end):
             return Hour()
-        return Hour(total(counts), await self._latency(now), by_target(counts))
+        return Hour(total(counts), await self._latency(end), by_target(counts))
 
-    async def _watched_before(self, now: float) -> bool:
+    async def _watched_before(self, end: float) -> bool:
         families = (JOBS, REQUESTS)
-        return any([await self._increases(family, now - 2 * HOUR, now - HOUR) for family in families])
+        return any([await self._increases(family, end - 2 * HOUR, end - HOUR) for family in families])
 
-    async def _latency(self, now: float) -> Latency | None:
+    async def _latency(self, end: float) -> Latency | None:
         found: list[Timing] = []
         for family in (JOB_SECONDS, PUBLISHER_SECONDS):
             try:
-                answer = await self._past.increases(self._selector(family), now - HOUR, now)
+                answer = await self._past.increases(self._selector(family), end - HOUR, end)
             except BadRange:  # too many: what they say since their start has to do
                 return None
             found += [_timing(family, increase) for increase in answer]

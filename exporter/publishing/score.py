@@ -56,7 +56,7 @@ def score(values: Mapping[str, tuple[float, Basis] | None]) -> Score:
     known = {name: found for name in WEIGHTS if (found := values.get(name)) is not None and isfinite(found[0])}
     whole = sum(WEIGHTS[name] for name in known)
     components = {
-        name: Component(min(max(known[name][0], 0.0), 100.0), WEIGHTS[name] / whole, known[name][1])
+        name: Component(min(max(known[name][0], 0.0), 100.0), round(WEIGHTS[name] / whole, 9), known[name][1])
         if name in known
         else Component()
         for name in WEIGHTS
@@ -64,7 +64,7 @@ def score(values: Mapping[str, tuple[float, Basis] | None]) -> Score:
     if not known:
         return Score(ScoreState.UNKNOWN, None, components)
     number = sum(component.weight * (component.value or 0.0) for component in components.values())
-    # Weights that are scaled up add up to 1 but for the last bit.
+    # Weights that are scaled up add up to 1 but for the last digits.
     number = round(min(number, 100.0), 9)
     return Score(_state(number), number, components)
 
