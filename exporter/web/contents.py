@@ -39,6 +39,13 @@ class Text(NamedTuple):
     media: str
 
 
+class Told(NamedTuple):
+    """An answer with a status of its own."""
+
+    answer: object
+    status: int
+
+
 class Content:
     """One encoded answer. Its ETag is that of what it says, whichever snapshot says it."""
 
@@ -123,7 +130,7 @@ class Contents:
 
 def _made(snapshot: Snapshot, make: Callable[[Snapshot], object]) -> Content:
     made = make(snapshot)
-    return made if isinstance(made, Content) else Content(made)
+    return Content(made.answer, made.status) if isinstance(made, Told) else Content(made)
 
 
 def detail(snapshot: Snapshot, collector: str, kind: type[D]) -> D:

@@ -16,7 +16,7 @@ from exporter.publishing.signals import Signal
 from exporter.publishing.statistics import ScoreDetail, TargetStanding
 from exporter.publishing.verdict import HealthState
 from exporter.web.answers import JSON
-from exporter.web.contents import UNCHANGED, UNSTAMPED, Content, Contents, detail, instant
+from exporter.web.contents import UNCHANGED, UNSTAMPED, Contents, Told, detail, instant
 from exporter.web.readings import why
 from exporter.web.route import Answer, Route
 from exporter.web.site import Site
@@ -73,17 +73,17 @@ def routes(site: Site) -> list[Route]:
 
 class _Health:
     def __init__(self, site: Site) -> None:
-        self._contents = Contents(site)
+        self._tolds = Contents(site)
 
     async def serve(self, request: web.BaseRequest) -> web.Response:
-        return self._contents.answer(request, None, _content)
+        return self._tolds.answer(request, None, _told)
 
 
-def _content(snapshot: Snapshot) -> Content:
+def _told(snapshot: Snapshot) -> Told:
     standing = detail(snapshot, "score", ScoreDetail)
     unhealthy = standing.score.status is ScoreState.UNHEALTHY
     status = HTTPStatus.SERVICE_UNAVAILABLE if unhealthy else HTTPStatus.OK
-    return Content(_health(snapshot, standing), status)
+    return Told(_health(snapshot, standing), status)
 
 
 def _health(snapshot: Snapshot, standing: ScoreDetail) -> HealthAnswer:

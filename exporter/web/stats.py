@@ -105,7 +105,7 @@ class TargetStats(msgspec.Struct, frozen=True, kw_only=True):
     jobs_last_hour: JobsShown | None
 
 
-class TargetStatsAnswer(TargetStats, frozen=True, kw_only=True):
+class OneTargetAnswer(TargetStats, frozen=True, kw_only=True):
     timestamp: datetime | None
     trend: ErrorTrendShown | None
     metrics: tuple[SampleShown, ...]
@@ -150,7 +150,7 @@ def routes(site: Site) -> list[Route]:
             handler=stats.one,
             parameters=ONE_PARAMETERS,
             answers={
-                200: Answer("the figures", (JSON, _TEXT), TargetStatsAnswer),
+                200: Answer("the figures", (JSON, _TEXT), OneTargetAnswer),
                 304: UNCHANGED,
                 400: BAD_PARAMETER,
                 404: NO_SUCH_TARGET,
@@ -183,7 +183,7 @@ class _Stats:
         if text:
             return _rendered(_target_gauges(target))
         trend = standing.trends.targets.get(name)
-        return TargetStatsAnswer(
+        return OneTargetAnswer(
             **asdict(_shown(target)),
             timestamp=instant(snapshot.wall),
             trend=error_trend(trend) if trend else None,

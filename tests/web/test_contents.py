@@ -12,6 +12,7 @@ from tests.web.conftest import Running, found, picture
 TARGETS = "/api/v2/publishing/targets"
 PATHS = (TARGETS, f"{TARGETS}/ops", f"{TARGETS}/status", f"{TARGETS}/health", f"{TARGETS}/health/ops",
          f"{TARGETS}/health/stats", "/sd/targets")  # fmt: skip
+FIGURES = "/api/v2/publishing"
 
 
 @pytest.mark.parametrize("path", PATHS)
