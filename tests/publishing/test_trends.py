@@ -47,7 +47,7 @@ def noisy(rate: float, jobs: int, seed: int, intervals: int = BASELINE + RECENT)
 
 @pytest.mark.parametrize("jobs", [5.0, 50.0, 5000.0])
 @pytest.mark.parametrize("usual", [0.0, 0.01])
-def test_an_outage_of_five_minutes_after_a_quiet_day_is_a_spike(usual: float, jobs: float) -> None:
+def test_W_A7_an_outage_of_five_minutes_after_a_quiet_day_is_a_spike(usual: float, jobs: float) -> None:
     found = of_errors(with_outage(errors(usual, usual, jobs), minutes=5))
     assert found.spike is True
     assert found.success_trend is (Direction.DECREASING if jobs > 5 or not usual else Direction.STABLE)
@@ -72,7 +72,7 @@ def test_an_outage_that_is_going_on_is_noticed_with_its_first_failures() -> None
 
 
 @pytest.mark.parametrize("change", [1e-6, -1e-6])
-def test_a_change_of_one_millionth_is_none(change: float) -> None:
+def test_W_A7_a_change_of_one_millionth_is_none(change: float) -> None:
     found = of_errors(errors(0.1, 0.1 + change))
     assert (found.spike, found.success_trend) == (False, Direction.STABLE)
     seconds = [0.2] * BASELINE + [0.2 + change] * RECENT
@@ -80,14 +80,14 @@ def test_a_change_of_one_millionth_is_none(change: float) -> None:
     assert of_queue([5.0] * BASELINE + [5.0 + change * at for at in range(RECENT)]).trend is Direction.STABLE
 
 
-def test_an_improvement_is_not_a_spike() -> None:
+def test_W_A7_an_improvement_is_not_a_spike() -> None:
     found = of_errors(errors(0.5, 0.0))
     assert (found.spike, found.success_trend) == (False, Direction.INCREASING)
     assert found.success_change == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("samples", [0, 3, 11])
-def test_with_a_few_samples_there_is_too_little_data(samples: int) -> None:
+def test_W_A7_with_a_few_samples_there_is_too_little_data(samples: int) -> None:
     gap = [nan] * (BASELINE + RECENT - samples)
     found = trends(
         Material(
@@ -219,6 +219,20 @@ def test_gaps_do_not_make_a_queue_grow_faster() -> None:
     found = of_queue([0.0] * BASELINE + rise)
     assert found.change == pytest.approx(2.0)
     assert of_queue([0.0] * BASELINE + [nan] * 7 + rise[7:]).trend is Direction.INSUFFICIENT
+
+
+def test_W_A8_each_series_has_a_threshold_of_its_own_in_its_own_unit() -> None:
+    """Five of something is nothing for a queue, much for an error rate, and for latency it depends on the rest."""
+    found = trends(
+        Material(
+            errors=errors(0.0, 0.05 + 1e-9, jobs=500.0),
+            latency=Ratio([0.1] * BASELINE + [0.105] * RECENT, [1.0] * (BASELINE + RECENT)),
+            depth=[5.0] * BASELINE + [5.0 + 5.0 * at / RECENT for at in range(RECENT)],
+        ),
+        at=1.0,
+    )
+    assert found.errors.spike is True
+    assert (found.latency.trend, found.queue.trend) == (Direction.STABLE, Direction.STABLE)
 
 
 def test_every_target_is_judged_by_itself() -> None:
