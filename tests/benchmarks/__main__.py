@@ -17,6 +17,7 @@ AREAS = {
     "p4": "p4_footprint",
     "p6": "p6_history",
     "p7": "p7_publishing",
+    "p7s": "p7_statistics",
     "p9": "p9_probes",
 }
 
