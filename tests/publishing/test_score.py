@@ -47,7 +47,7 @@ def test_without_any_data_nothing_is_claimed() -> None:
     ],
 )
 @pytest.mark.parametrize("components", [tuple(FULL), ("success", "performance", "queue"), ("availability",)])
-def test_the_bands(value: float, status: ScoreState, components: tuple[str, ...]) -> None:
+def test_a_score_is_in_one_of_three_bands(value: float, status: ScoreState, components: tuple[str, ...]) -> None:
     assert score(of(**dict.fromkeys(components, value))).status is status
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from exporter.publishing.signals import Signal, Use
+from exporter.publishing.signals import LastPublish, Signal, Use
 from exporter.publishing.statistics import ScoreDetail, TargetStanding
 from exporter.web.status_score import strays
-from tests.web.conftest import Running, serving, snapshot
+from tests.web.conftest import WALL, Running, serving, snapshot
 from tests.web.standings import HOUR, detail, standing
 from tests.web.test_status import HOSTILE, page
 
@@ -40,10 +40,17 @@ async def test_a_target_nobody_publishes_to_is_told(site: Running) -> None:
     found = detail()
     idle = TargetStanding(name="ops-slack", type="slack", enabled=True, use=Use.UNUSED)
     well = TargetStanding(name="on-call", signals={Signal.ANSWER: True}, use=Use.USED)
-    site.feed.publish(standing(score=replace(found, targets={"ops-slack": idle, "on-call": well})))
+    site.feed.publish(standing(score=replace(found, targets={one.name: one for one in (idle, well)})))
     text = (await page(site)).text
     assert "no service publishes here" in text
     assert "answer: yespublish: not known" in text
+
+
+async def test_the_last_delivery_is_told_whichever_way_it_went(site: Running) -> None:
+    last = LastPublish(success=WALL - 60.0, failure=WALL - 90.0, succeeded=True)
+    well = TargetStanding(name="on-call", signals={Signal.PUBLISH: True}, last=last, use=Use.USED)
+    site.feed.publish(standing(score=replace(detail(), targets={"on-call": well})))
+    assert "publish: yesdelivered 1 min ago" in (await page(site)).text
 
 
 async def test_without_a_score_the_page_says_nothing_of_it(site: Running) -> None:
