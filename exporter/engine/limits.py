@@ -126,6 +126,9 @@ class Intake:
                 self._hidden.add(family.name)
         if known is family or known == family:
             return True
+        last = self._columns.get((family.name, family.bounds))
+        if last is not None and last.family is family:
+            return True
         return known is not None and known.open_bounds and known.declares(family) and _sound(family)
 
     def _check(self, family: Family, raw: Samples, room: int, drops: Counter[Drop]) -> Samples:

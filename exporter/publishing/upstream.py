@@ -5,20 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from exporter.model.errors import Failure
+from exporter.model.errors import Backoff, Failure
 from exporter.model.reason import Reason
 from exporter.publishing.dialects.translate import Rows
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplicaState:
-    """One scrape of one replica. Without a reason it went well; else there are no rows. Times are wall clock."""
+    """One scrape of one replica. Without a reason it went well; else there are no rows. Times are wall clock.
+
+    With `backoff` it was not asked at all, as it had asked to be left alone.
+    """
 
     replica: str
     at: float
     duration: float
     reason: Reason | None = None
     detail: str = ""
+    backoff: bool = False
     samples: int | None = None
     last_success: float | None = None
     absent: tuple[str, ...] = ()
@@ -57,4 +61,5 @@ def failures(upstreams: Sequence[UpstreamState]) -> Iterator[tuple[str, str, Fai
     for upstream in upstreams:
         for replica in upstream.replicas:
             if replica.reason is not None:
-                yield upstream.upstream, replica.replica, Failure(replica.reason, replica.detail)
+                kind = Backoff if replica.backoff else Failure
+                yield upstream.upstream, replica.replica, kind(replica.reason, replica.detail)

@@ -7,7 +7,7 @@ import threading
 from dataclasses import dataclass
 
 from exporter.model.collector import Clock, Offload
-from exporter.model.errors import Failure
+from exporter.model.errors import Backoff, Failure
 from exporter.model.reason import Reason
 from exporter.publishing.dialects.labels import Labelling
 from exporter.publishing.dialects.mapping import Dialect
@@ -100,6 +100,7 @@ class Replica:
             duration=duration,
             reason=failure.reason,
             detail=failure.detail,
+            backoff=isinstance(failure, Backoff),
             last_success=self._last_success,
         )
 

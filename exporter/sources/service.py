@@ -115,13 +115,14 @@ class _Service:
         self.dialect = dialect
         self._tools = tools
         self._labelling = Labelling(options.target_map, _hash_key(options))
-        self._client = Client(tools.resolver, tools.clock, tls_options(options))
+        self._client = Client(tools.resolver, tools.clock, TlsOptions(server_name=tls_options(options).server_name))
+        self.renew()
         self._replicas: dict[str, Replica] = {}
         self._places = _named(options.urls or ([options.url] if options.url else []))
         self._found: dict[str, Secret] = {}  # the addresses of a name, as they were last
 
     def renew(self) -> None:
-        """Reads the files of TLS again; what is wrong with them leaves the old ones in force."""
+        """Reads the files of TLS, checked a moment ago: what has gone since leaves what was before in force."""
         with suppress(Failure):
             self._client.tls = tls_options(self.options)
 
@@ -143,7 +144,9 @@ class _Service:
         except Failure as failure:
             return self._none(at, begin, failure)
         except TimeoutError:
-            return self._none(at, begin, Failure(Reason.DNS, "the host name was not resolved in time"))
+            return self._none(at, begin, self._late())
+        except Exception as error:  # what goes wrong with one service must not cost the others theirs
+            return self._none(at, begin, Failure(Reason.INTERNAL, type(error).__name__))
         self._replicas = {name: self._replicas.get(name) or self._replica(name) for name in places}
         left = timeout - (self._tools.clock.monotonic() - begin)
         requests = [Request(url=url, headers=headers) for url in places.values()]
@@ -155,6 +158,11 @@ class _Service:
                 ]
             )
         )
+
+    def _late(self) -> Failure:
+        if self.options.dns is None:
+            return Failure(Reason.TIMEOUT, "the bearer_token_file was not read in time")
+        return Failure(Reason.DNS, "the host name was not resolved in time")
 
     def _none(self, at: float, begin: float, failure: Failure) -> tuple[ReplicaState, ...]:
         """The states when nobody could be asked: of those known, or of the service as such."""
@@ -214,14 +222,19 @@ def _named(urls: Sequence[Secret]) -> dict[str, Secret]:
     """URLs by host and port, which is all of them that may be seen; equal ones are numbered."""
     found: dict[str, Secret] = {}
     for url in urls:
-        parts = parse(url.reveal())
-        name = f"{_bracketed(parts.host)}:{parts.port}"
-        number = 2
+        name, number = _shown(url), 2
         while name in found:
-            name = f"{_bracketed(parts.host)}:{parts.port}#{number}"
-            number += 1
+            name, number = f"{_shown(url)}#{number}", number + 1
         found[name] = url
     return found
+
+
+def _shown(url: Secret) -> str:
+    try:
+        parts = parse(url.reveal())
+    except Failure:  # whoever asks is told
+        return "unknown"
+    return f"{_bracketed(parts.host)}:{parts.port}"
 
 
 def _bracketed(host: str) -> str:

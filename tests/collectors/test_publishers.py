@@ -11,7 +11,7 @@ from exporter.collectors.publishers import Options, Publishers, build
 from exporter.exposition.format import Format
 from exporter.exposition.lint import lint
 from exporter.exposition.render import Renderer
-from exporter.model.errors import Failure, Partial
+from exporter.model.errors import Backoff, Failure, Partial
 from exporter.model.reason import Reason
 from tests.collectors.watched import accepted, recorded, rows, run, watching
 from tests.fakes.bodies import each
@@ -83,6 +83,19 @@ async def test_if_no_service_can_be_asked_it_fails_for_the_reason_of_the_first()
         with pytest.raises(Failure) as caught:
             await publishers(parts).collect(run())
     assert (caught.value.reason, caught.value.detail) == (Reason.AUTH, "the answer was 401")
+
+
+async def test_a_service_that_asks_for_a_pause_is_given_it() -> None:
+    busy = each(answer(429, "Retry-After: 100"))
+    async with serve(busy) as remote, watching(vm=("vmalert", remote.url())) as parts:
+        collector = publishers(parts)
+        with pytest.raises(Failure) as first:
+            await collector.collect(run(1))
+        with pytest.raises(Backoff) as second:
+            await collector.collect(run(2))
+    assert not isinstance(first.value, Backoff)
+    assert first.value.reason is second.value.reason is Reason.RATE_LIMITED
+    assert len(remote.heads) == 1
 
 
 async def test_if_some_can_it_is_partial() -> None:

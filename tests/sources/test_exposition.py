@@ -321,11 +321,14 @@ def test_a_page_with_anything_else_changed_is_read_anew(text: str) -> None:
     assert read(parser.parse("# HELP a A c.\na 7\nb 8\n")) == oracle("a 7\nb 8\n")
 
 
-def test_a_declaration_that_breaks_on_the_second_page_is_noticed() -> None:
+@pytest.mark.parametrize(
+    "text", ["# TYPE a gouge\na 1\n", "# TYPE a gauge1\na 1\n", "# TYPE a gauge\n12\n", "# TYPE a gauge\n# 12\nb\n"]
+)
+def test_a_line_that_breaks_on_the_second_page_is_noticed(text: str) -> None:
     parser = PageParser()
     parser.parse("# TYPE a gauge\na 1\n")
-    with pytest.raises(Failure, match="no such type"):
-        parser.parse("# TYPE a gouge\na 1\n")
+    with pytest.raises(Failure, match="line"):
+        parser.parse(text)
 
 
 def test_pages_with_timestamps_are_read_as_well_as_others() -> None:

@@ -262,8 +262,10 @@ async def test_when_nobody_waits_any_more_nothing_is_left_running_and_the_next_s
         while not remote.heads:
             await asyncio.sleep(0)
         waiting.cancel()
+        begin = time.monotonic()
         with pytest.raises(asyncio.CancelledError):
             await waiting
+        assert time.monotonic() - begin < 2.0
         assert {task for task in asyncio.all_tasks() - before if "handle" not in repr(task)} == set()
         here.timeout = 0.2
         again = Run(run.cycle, time.monotonic() + 0.2, run.wall)
@@ -343,6 +345,22 @@ async def test_replicas_on_one_port_are_told_apart() -> None:
     ]
 
 
+async def test_a_url_that_cannot_be_used_is_a_replica_that_is_down() -> None:
+    async with world(service(url="http://x\u00fc..y/metrics")) as here:
+        state = await here.replica()
+        assert (state.replica, state.reason, state.detail) == ("unknown", Reason.CONFIG, "the url cannot be used")
+
+
+async def test_certificates_that_have_gone_since_they_were_checked_cost_the_connection_only(tmp_path: Path) -> None:
+    async with serve(says_page(sent(1)), tls=server_tls()) as remote:
+        given = service(url=remote.url(host="localhost"), tls={"ca_file": str(tmp_path / "ca.pem")})
+        async with world(given) as here:
+            assert (await here.replica()).reason is Reason.TLS
+            (tmp_path / "ca.pem").write_bytes((TLS / "ca.pem").read_bytes())
+            here.watch(given)
+            assert (await here.replica()).up
+
+
 # -- credentials
 
 
@@ -369,6 +387,18 @@ async def test_credentials_are_sent_and_shown_nowhere(tmp_path: Path) -> None:
         assert (failed.reason, failed.detail) == (Reason.CONFIG, "bearer_token_file: is empty")
         assert (gone.reason, gone.detail) == (Reason.CONFIG, "bearer_token_file: no such file")
         assert CANARY not in repr((states, failed, gone, basic, bearer))
+
+
+async def test_a_token_that_is_not_read_in_time_costs_its_service(tmp_path: Path) -> None:
+    async def never(call: Any) -> Any:
+        await asyncio.Event().wait()
+
+    async with world(service(url="http://127.0.0.1:9", bearer_token_file=str(tmp_path)), timeout=0.1) as here:
+        here.services._tools = here.services._tools._replace(files=never)
+        here.watch()
+        here.watch(service(url="http://127.0.0.1:9", bearer_token_file=str(tmp_path)))
+        state = await here.replica()
+        assert (state.reason, state.detail) == (Reason.TIMEOUT, "the bearer_token_file was not read in time")
 
 
 # -- configuration
@@ -399,6 +429,18 @@ async def test_a_page_that_is_not_read_in_time_costs_its_replica() -> None:
             state = await here.replica()
         assert (state.reason, state.detail) == (Reason.TIMEOUT, "the page was not read in time")
         assert (await here.replica()).up
+
+
+async def test_what_nobody_foresaw_costs_one_service() -> None:
+    async def broken(call: Any) -> Any:
+        raise KeyError("c4n4ry")
+
+    async with serve(says_page(sent(1))) as remote:
+        named = service("named", dns={"name": "am.example.org", "port": 80})
+        async with world(service(url=remote.url()), named, names=broken) as here:
+            fine, lost = await here.scrape()
+    assert fine.replicas[0].up
+    assert (lost.replicas[0].reason, lost.replicas[0].detail) == (Reason.INTERNAL, "KeyError")
 
 
 async def test_what_nobody_foresaw_costs_one_replica() -> None:

@@ -19,7 +19,6 @@ class Layout:
     """Everything of a page but its numbers. Pages with the same series share one, so what it leads to is kept."""
 
     series: tuple[Series, ...]
-    types: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, tuple[int, ...]] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
