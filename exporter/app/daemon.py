@@ -59,7 +59,7 @@ _log = logging.getLogger("exporter")
 SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
-STOP_SERVER, STOP_WORK, STOP_HISTORY, STOP_BY = 3.0, 2.0, 2.0, 9.0
+STOP_SERVER, STOP_WORK, STOP_HISTORY, STOP_BY = 3.0, 2.0, 1.5, 9.0
 
 
 class Daemon:
@@ -145,7 +145,9 @@ class Daemon:
         if path is None:
             return None
         file = self._flags.config_file
-        return History(Path(file.parent if file else "", path), history_of(self._settings.config), figures, self._reads)
+        place = Path(file.parent if file else "", path).absolute()
+        options = history_of(self._settings.config)
+        return History(place, options, figures, self._reads, lambda: self._memory.short)
 
     # -- configuration
 

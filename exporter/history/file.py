@@ -91,6 +91,15 @@ def size(path: Path) -> int:
     return sum(found.st_size for suffix in _BESIDE if (found := _status(sibling(path, suffix))) is not None)
 
 
+def require_file(path: Path) -> None:
+    """Raises if something else than a file is there, and never lets somebody's folder or device be set aside."""
+    if path.is_dir() and not any(path.iterdir()):
+        # What a container runtime leaves where a file should have been mounted.
+        raise Unavailable(Storage.CORRUPT, "an empty folder, not a file")
+    if path.exists() and not path.is_file():
+        raise Unavailable(Storage.IO, "not a file")
+
+
 def create(path: Path) -> None:
     """An empty file that only its owner can read, unless there is one."""
     with suppress(FileExistsError):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 from exporter.history.cells import Cells, decode, encode, merged
 from exporter.history.readings import MINUTE, Base, Block, Sums
-from exporter.history.roster import Layout, series_of
+from exporter.history.roster import Layout, counters
 from exporter.history.store import count_rows
 
 HOUR, DAY = 60 * MINUTE, 24 * 60 * MINUTE
@@ -50,9 +50,8 @@ class Metric(NamedTuple):
 
     @classmethod
     def of(cls, row: tuple[int, str, str, str, str, str, int, bytes | None]) -> Metric:
-        id, family, kind, _, parts, scope, seen, readings = row
-        counts = [series.counts for series in series_of(family, kind, "{}", parts)]
-        return cls(id, counts, scope, None if readings is None else Base(seen, array("d", readings)))
+        id, _, kind, _, parts, scope, seen, readings = row
+        return cls(id, counters(kind, parts), scope, None if readings is None else Base(seen, array("d", readings)))
 
 
 class Pending:

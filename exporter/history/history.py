@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TypeVar
@@ -19,7 +19,7 @@ from exporter.model.collector import Offload
 from exporter.model.errors import Unavailable
 from exporter.model.reason import Storage
 from exporter.model.snapshot import Snapshot
-from exporter.publishing.past import MINUTE, Increase, Selector, Series, Track
+from exporter.publishing.past import MINUTE, Increase, Selector, Series, Sum, Track
 
 T = TypeVar("T")
 
@@ -31,11 +31,19 @@ INSTRUCTIONS = 10_000  # of SQLite's machine, between two looks at the clock
 class History:
     """Implements `Past`."""
 
-    def __init__(self, path: Path, options: Options, figures: Figures, offload: Offload) -> None:
+    def __init__(
+        self,
+        path: Path,
+        options: Options,
+        figures: Figures,
+        offload: Offload,
+        refuse: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.path = path
         self._offload = offload
         self.writer = Writer(path, options, figures)
         self._figures = figures
+        self._refuse = refuse
         self._newest = 0
         self._asking = 0
 
@@ -85,6 +93,11 @@ class History:
     async def tracks(self, selector: Selector, start: float, end: float, step: int = MINUTE) -> tuple[Track, ...]:
         return await self._ask(lambda reader: reader.tracks(selector, start, end, step))
 
+    async def sums(
+        self, selector: Selector, start: float, end: float, step: int = MINUTE, by: Sequence[str] = ()
+    ) -> tuple[Sum, ...]:
+        return await self._ask(lambda reader: reader.sums(selector, start, end, step, by))
+
     async def increases(self, selector: Selector, start: float, end: float) -> tuple[Increase, ...]:
         return await self._ask(lambda reader: reader.increases(selector, start, end))
 
@@ -101,8 +114,8 @@ class History:
         return await self._ask(lambda reader: reader.listing(family, limit, offset))
 
     async def _ask(self, question: Callable[[Reader], T]) -> T:
-        if self._asking >= WAITING:
-            raise Unavailable(Storage.BUSY, "too many questions at once")
+        if self._asking >= WAITING or self._refuse():
+            raise Unavailable(Storage.BUSY, "too much is asked at once, or memory is short")
         deadline = time.monotonic() + DEADLINE
         self._asking += 1
         try:

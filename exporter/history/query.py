@@ -14,17 +14,22 @@ from itertools import groupby
 from math import isfinite
 from typing import NamedTuple
 
-from exporter.history.cells import Cells, add, columns_of, slots_of
+from exporter.history.cells import COUNT, COVERED, JUMP, RESETS, TOTAL, WIDTH, Cells, add, columns_of, slots_of
 from exporter.history.fold import HOUR, HOURS, MINUTES, Metric, Pending, hours_of, row_id
 from exporter.history.roster import Layout, series_of
 from exporter.publishing.past import HOUR as HOUR_SECONDS
 from exporter.publishing.past import MINUTE as MINUTE_SECONDS
-from exporter.publishing.past import BadRange, Increase, Selector, Series, Track
+from exporter.publishing.past import BadRange, Increase, Selector, Series, Sum, Track
 
 MOST_SERIES = 1_000  # in one answer
+MOST_SUMMED = 20_000
+TOGETHER = 200
 MOST_CELLS = 2_000_000  # in one answer: a hundred megabytes while it is made
 MOST_LISTED = 1_000
 LATEST = 253_402_300_800  # the year 10,000
+
+
+_ADDED = (TOTAL, COUNT, JUMP, COVERED, RESETS)
 
 
 class TooLate(Exception):
@@ -64,34 +69,48 @@ class Reader:
     def __init__(self, database: sqlite3.Connection, late: Callable[[], bool]) -> None:
         self._database = database
         self._late = late
+        self._pending: Pending | None = None
 
     # -- questions
 
     def tracks(self, selector: Selector, start: float, end: float, step: int = MINUTE_SECONDS) -> tuple[Track, ...]:
         """See `Past`."""
-        _check(start, end)
-        tier = HOUR_TIER if step and step % HOUR_SECONDS == 0 else MINUTE_TIER
-        if step <= 0 or step % tier.step:
-            raise BadRange("the step must be a whole number of minutes")
-        first, after = int(start // step) * step, -int(-end // step) * step
-        found = self._find(selector)
+        tier, first, after = _steps(start, end, step)
+        found = self._find(selector, MOST_SERIES)
         _check_size(len(found), (after - first) // tier.step)
         tracks = self._tracks(tier, found, first, after)
         return tuple(track.regrouped(step) for track in tracks if any(track.count))
 
+    def sums(
+        self, selector: Selector, start: float, end: float, step: int = MINUTE_SECONDS, by: Sequence[str] = ()
+    ) -> tuple[Sum, ...]:
+        """See `Past`."""
+        tier, first, after = _steps(start, end, step)
+        found = self._find(selector, MOST_SUMMED)
+        _check_size(min(len(found), TOGETHER), (after - first) // tier.step)
+        groups: dict[tuple[str, ...], Sum] = {}
+        for begin in range(0, len(found), TOGETHER):
+            for track in self._tracks(tier, found[begin : begin + TOGETHER], first, after):
+                if not any(track.count):
+                    continue
+                labels = {name: track.series.labels.get(name, "") for name in by}
+                group = groups.setdefault(
+                    tuple(labels.values()), Sum.empty(labels, first, step, (after - first) // step)
+                )
+                group.add(track)
+        return tuple(groups.values())
+
     def increases(self, selector: Selector, start: float, end: float) -> tuple[Increase, ...]:
         """See `Past`."""
-        _check(start, end)
-        found = [each for each in self._find(selector) if each.series.counts]
-        first, after = int(start // MINUTE_SECONDS) * MINUTE_SECONDS, -int(-end // MINUTE_SECONDS) * MINUTE_SECONDS
+        tier, first, after = _steps(start, end, MINUTE_SECONDS)
+        found = [each for each in self._find(selector, MOST_SUMMED) if each.series.counts]
         border = min(max(first, self._minutes_from(first)), after)
         hours = -(-first // HOUR_SECONDS) * HOUR_SECONDS
-        _check_size(len(found), (after - border) // MINUTE_SECONDS + max(0, border - hours) // HOUR_SECONDS)
-        spans = [self._tracks(MINUTE_TIER, found, border, after)] if border < after else []
-        if hours < border:
-            spans.append(self._tracks(HOUR_TIER, found, hours, border))
-        totals = (_increase(each.series, tracks, after - first) for each, *tracks in zip(found, *spans, strict=True))
-        return tuple(increase for increase in totals if increase is not None)
+        totals = {each.id: [0.0] * WIDTH for each in found}
+        for kind, begin, finish in ((tier, border, after), (HOUR_TIER, hours, border)):
+            if begin < finish and found:
+                self._add_up(totals, kind, found, begin, finish)
+        return tuple(_increase(each.series, totals[each.id], after - first) for each in found if totals[each.id][COUNT])
 
     def last(self, selector: Selector, snapshot: int | None = None) -> tuple[tuple[Series, Point], ...]:
         """The readings of the newest snapshot that is stored, or of the newest with this number."""
@@ -140,7 +159,7 @@ class Reader:
         # The oldest hour may be half deleted at this moment; as an hour it is whole.
         return begin + HOUR_SECONDS if start < begin else start
 
-    def _find(self, selector: Selector) -> list[Found]:
+    def _find(self, selector: Selector, most: int = MOST_SERIES) -> list[Found]:
         found = []
         for row in self._database.execute("select * from metric where family = ? order by id", (selector.family,)):
             all_of_it = series_of(*row[1:5])
@@ -153,8 +172,8 @@ class Reader:
                 if selector.part in (None, series.part)
             ]
             found += chosen
-            if len(found) > MOST_SERIES:
-                raise BadRange(f"more than {MOST_SERIES} series: ask for fewer by their labels")
+            if len(found) > most:
+                raise BadRange(f"more than {most} series: ask for fewer by their labels")
         return found
 
     def _tracks(self, tier: Tier, found: Sequence[Found], start: int, end: int) -> list[Track]:
@@ -168,6 +187,25 @@ class Reader:
         for part, cells in self._fresh(tier, found):
             _add(tracks[part], start // tier.step, cells)
         return list(tracks.values())
+
+    def _add_up(self, totals: dict[int, list[float]], tier: Tier, found: Sequence[Found], start: int, end: int) -> None:
+        """Adds what a tier has of some time to the totals of each number."""
+        low, high = start // tier.step, end // tier.step
+        for period, part, stored in self._stored(tier, list(totals), start, end):
+            mask, columns = columns_of(stored)
+            first = period * tier.size
+            # Cells are in the order of their slots: how many come before a time is a matter of counting bits.
+            begin = (mask & ((1 << max(0, low - first)) - 1)).bit_count()
+            finish = (mask & ((1 << max(0, high - first)) - 1)).bit_count()
+            total = totals[part]
+            for column in _ADDED:
+                total[column] += sum(columns[column][begin:finish])
+        for part, cells in self._fresh(tier, found):
+            total = totals[part]
+            for slot, cell in cells.items():
+                if low <= slot < high:
+                    for column in _ADDED:
+                        total[column] += cell[column]
 
     def _stored(self, tier: Tier, parts: list[int], start: int, end: int) -> Iterator[tuple[int, int, bytes]]:
         """The rows of a tier, with the number of the hour or day."""
@@ -195,7 +233,9 @@ class Reader:
 
     def _fresh(self, tier: Tier, found: Sequence[Found]) -> Iterator[tuple[int, Cells]]:
         """What is not in the tiers yet."""
-        pending = Pending(self._database)
+        if self._pending is None:
+            self._pending = Pending(self._database)
+        pending = self._pending
         for _, near in groupby(found, lambda each: each.metric.id // 500):
             wanted = list(near)
             metrics = list({each.metric.id: each.metric for each in wanted}.values())
@@ -271,12 +311,15 @@ def _add(track: Track, first: int, cells: Cells) -> None:
             column[at] = value
 
 
-def _increase(series: Series, tracks: Iterable[Track], seconds: int) -> Increase | None:
-    known = [track for track in tracks if any(track.count)]
-    if not known:
-        return None
-    watched = sum(sum(track.total) for track in known)
-    gaps = sum(sum(track.jump) for track in known)
-    covered = sum(sum(track.covered) for track in known)
-    resets = sum(sum(track.resets) for track in known)
-    return Increase(series, watched, gaps, min(1.0, covered / seconds), int(resets))
+def _steps(start: float, end: float, step: int) -> tuple[Tier, int, int]:
+    """The tier that has such steps, and the time in whole steps."""
+    _check(start, end)
+    tier = HOUR_TIER if step and step % HOUR_SECONDS == 0 else MINUTE_TIER
+    if step <= 0 or step % tier.step:
+        raise BadRange("the step must be a whole number of minutes")
+    return tier, int(start // step) * step, -int(-end // step) * step
+
+
+def _increase(series: Series, total: Sequence[float], seconds: int) -> Increase:
+    coverage = min(1.0, total[COVERED] / seconds)
+    return Increase(series, total[TOTAL], total[JUMP], coverage, int(total[RESETS]))

@@ -9,6 +9,7 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple
 
@@ -20,7 +21,7 @@ MOST_METRICS = 50_000
 # What came from different processes does not begin at the same time.
 _PROCESS = ("upstream", "replica")
 
-Labels = tuple[str, str, str]  # family, labels and parts as they are stored
+Identity = tuple[str, str, str, str]  # family, kind, labels and parts as they are stored
 Shape = tuple[tuple[str, Family, tuple[Key, ...]], ...]
 
 
@@ -66,10 +67,26 @@ def parts_of(family: Family) -> list[str]:
     return [*bounds, "sum", "count"] if family.kind is Kind.SUMMARY else [""]
 
 
+def _identity(family: Family, key: Key) -> Identity:
+    labels = json.dumps(dict(zip(family.labels, key, strict=True)))
+    return family.name, family.kind, labels, json.dumps(parts_of(family))
+
+
+@lru_cache(maxsize=256)
+def _read(parts: str) -> tuple[str, ...]:
+    return tuple(json.loads(parts))
+
+
+@lru_cache(maxsize=256)
+def counters(kind: str, parts: str) -> tuple[bool, ...]:
+    """Which numbers of a stored metric only rise."""
+    return tuple(Series("", Kind(kind), {}, part).counts for part in _read(parts))
+
+
 def series_of(family: str, kind: str, labels: str, parts: str) -> list[Series]:
     """The numbers of a stored metric."""
     named: dict[str, str] = json.loads(labels)
-    return [Series(family, Kind(kind), named, part) for part in json.loads(parts)]
+    return [Series(family, Kind(kind), named, part) for part in _read(parts)]
 
 
 class Roster:
@@ -79,7 +96,8 @@ class Roster:
         self._database = database
         self._full = full
         self._most = most
-        self._ids: dict[Labels, int] = {}
+        self._ids: dict[Identity, int] = {}
+        self._known: dict[Family, dict[Key, int]] = {}  # the same, without the cost of an identity
         self._layouts: dict[bytes, int] = {}
         self._patterns: Sequence[str] = ()
         self._kept: dict[str, bool] = {}
@@ -89,8 +107,9 @@ class Roster:
         self._doubtful = True
 
     def _load(self) -> None:
-        rows = self._database.execute("select id, family, labels, parts from metric")
-        self._ids = {(family, labels, parts): id for id, family, labels, parts in rows}
+        rows = self._database.execute("select id, family, kind, labels, parts from metric")
+        self._ids = {(family, kind, labels, parts): id for id, family, kind, labels, parts in rows}
+        self._known = {}
         self._layouts = {}
         self._layout = 0
         self._doubtful = False
@@ -125,39 +144,44 @@ class Roster:
 
     def _arrange(self, at: int, shape: Shape) -> None:
         placed: list[tuple[int, int, int]] = []  # id, place, width
-        place, new = 0, []
+        new: list[tuple[str, Family, Key, int]] = []
+        place = 0
         for collector, family, keys in shape:
-            parts, width = json.dumps(parts_of(family)), family.width
             for key in keys:
-                labels = (family.name, json.dumps(dict(zip(family.labels, key, strict=True))), parts)
-                id = self._ids.get(labels)
+                id = self._id(family, key)
                 if id is None:
-                    new.append((labels, collector, family, key, place))
+                    new.append((collector, family, key, place))
                 else:
-                    placed.append((id, place, width))
-                place += width
+                    placed.append((id, place, family.width))
+                place += family.width
         if new:
             self._make_room(len(new), {id for id, _, _ in placed})
             room = max(0, self._most - len(self._ids))
-            for labels, collector, family, key, place in new[:room]:
-                placed.append((self._add(at, labels, collector, family, key), place, family.width))
+            for collector, family, key, place in new[:room]:
+                placed.append((self._add(at, collector, family, key), place, family.width))
             if new[room:]:
                 self._full(len(new) - room)
         placed.sort()
         self._order = [place + part for _, place, width in placed for part in range(width)]
         self._layout = self._layout_of(Layout.stored((id, width) for id, _, width in placed))
 
-    def _add(self, at: int, labels: Labels, collector: str, family: Family, key: Key) -> int:
-        execute = self._database.execute
+    def _id(self, family: Family, key: Key) -> int | None:
+        known = self._known.setdefault(family, {})
+        id = known.get(key)
+        if id is None:
+            id = self._ids.get(_identity(family, key))
+            if id is not None:
+                known[key] = id
+        return id
+
+    def _add(self, at: int, collector: str, family: Family, key: Key) -> int:
+        execute, identity = self._database.execute, _identity(family, key)
         (id,) = execute("select value from meta where name = 'next'").fetchone()
         named = dict(zip(family.labels, key, strict=True))
         scope = json.dumps([collector, *(named.get(label) for label in _PROCESS)])
-        execute(
-            "insert into metric values (?, ?, ?, ?, ?, ?, ?, null)",
-            (id, labels[0], family.kind, *labels[1:], scope, at),
-        )
+        execute("insert into metric values (?, ?, ?, ?, ?, ?, ?, null)", (id, *identity, scope, at))
         execute("update meta set value = ? where name = 'next'", (id + family.width,))
-        self._ids[labels] = id
+        self._ids[identity] = id
         return int(id)
 
     def _make_room(self, wanted: int, present: set[int]) -> None:
@@ -165,17 +189,15 @@ class Roster:
         excess = len(self._ids) + wanted - self._most
         if excess <= 0:
             return
-        excess = max(
-            excess, self._most // 50
-        )  # more than asked for, or a steady stream of new ones would ask each time
-        names = {id: labels for labels, id in self._ids.items()}
-        for (id,) in self._database.execute("select id from metric order by seen, id").fetchall():
-            if excess <= 0:
-                return
-            if id not in present:
-                self._database.execute("delete from metric where id = ?", (id,))
-                del self._ids[names[id]]
-                excess -= 1
+        # More than asked for, or a steady stream of new ones would ask each time.
+        excess = max(excess, self._most // 50)
+        identities = {id: identity for identity, id in self._ids.items()}
+        rows = self._database.execute("select id from metric order by seen, id").fetchall()
+        gone = [id for (id,) in rows if id not in present][:excess]
+        self._database.executemany("delete from metric where id = ?", [(id,) for id in gone])
+        for id in gone:
+            del self._ids[identities[id]]
+        self._known.clear()
 
     def _layout_of(self, stored: bytes) -> int:
         id = self._layouts.get(stored)

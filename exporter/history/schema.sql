@@ -15,7 +15,7 @@ create table metric (
   scope text not null,
   seen integer not null,
   readings blob,
-  unique (family, labels, parts)
+  unique (family, kind, labels, parts)
 );
 create index metric_scope on metric (scope);
 create index metric_seen on metric (seen);

@@ -10,7 +10,7 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
-from exporter.history.file import Claim, Watched, create, set_aside, size
+from exporter.history.file import Claim, Watched, create, require_file, set_aside, size
 from exporter.history.roster import Batch, Roster
 from exporter.history.trouble import unavailable
 from exporter.instruments.log import say
@@ -83,8 +83,7 @@ class Store:
         self.roster = Roster(self.database, self.left_out)
 
     def _open(self) -> None:
-        if self.path.is_dir():
-            raise Unavailable(Storage.CORRUPT, "a folder, not a file")
+        require_file(self.path)
         create(self.path)
         self._database = sqlite3.connect(
             url(self.path, mode="rw", **self._parameters), uri=True, timeout=BUSY_FOR, isolation_level=None

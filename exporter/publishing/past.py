@@ -13,7 +13,7 @@ out where a rate per step is meant.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import nan
 from typing import NamedTuple, Protocol
@@ -139,6 +139,34 @@ class Increase(NamedTuple):
         return self.watched + self.across_gaps
 
 
+@dataclass(frozen=True, slots=True)
+class Sum:
+    """Many series together, by step: of counters how much they rose, of gauges the sum of their means."""
+
+    labels: Mapping[str, str]
+    start: int
+    step: int
+    total: array[float]
+    jump: array[float]  # see the top of this module; none for gauges
+    coverage: array[float]  # of the series watched best: where it is 0 nothing is known
+
+    @classmethod
+    def empty(cls, labels: Mapping[str, str], start: int, step: int, size: int) -> Sum:
+        return cls(labels, start, step, _none(size), _none(size), _none(size))
+
+    def add(self, track: Track) -> None:
+        """Adds a series whose track has steps that are as long or go into these."""
+        many = self.step // track.step
+        for at, begin in enumerate(range(0, len(track), many)):
+            here = slice(begin, begin + many)
+            if not (count := sum(track.count[here])):
+                continue
+            total = sum(track.total[here])
+            self.total[at] += total if track.series.counts else total / count
+            self.jump[at] += sum(track.jump[here])
+            self.coverage[at] = max(self.coverage[at], min(1.0, sum(track.covered[here]) / self.step))
+
+
 class Past(Protocol):
     """Earlier cycles. Times are wall-clock seconds.
 
@@ -153,6 +181,12 @@ class Past(Protocol):
         Minutes are kept for `history.minutes`, hours for `history.retention`: steps that are multiples of an hour are
         answered from the latter.
         """
+        ...
+
+    async def sums(
+        self, selector: Selector, start: float, end: float, step: int = MINUTE, by: Sequence[str] = ()
+    ) -> tuple[Sum, ...]:
+        """The series together, or those with the same values of these labels: for many more series than `tracks`."""
         ...
 
     async def increases(self, selector: Selector, start: float, end: float) -> tuple[Increase, ...]:

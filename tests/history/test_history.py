@@ -54,7 +54,8 @@ async def test_what_the_feed_brings_is_kept_and_can_be_asked_for(tmp_path: Path)
             await stored(meter, 15 * number)
         (track,) = await past.tracks(JOBS, EPOCH, EPOCH + 60)
         (increase,) = await past.increases(JOBS, EPOCH, EPOCH + 60)
-        assert (track.last[0], increase.amount) == (30.0, 20.0)
+        (together,) = await past.sums(JOBS, EPOCH, EPOCH + 60)
+        assert (track.last[0], increase.amount, together.total[0]) == (30.0, 20.0, 20.0)
         assert [point.value for _, (*points,) in await found.readings(JOBS, EPOCH, EPOCH + 60) for point in points] == [
             10.0,
             20.0,
@@ -193,6 +194,18 @@ async def test_too_many_questions_at_once_are_refused(tmp_path: Path) -> None:
     assert caught.value.reason is Storage.BUSY
     gate.set()
     assert len(await asyncio.gather(*asked)) == WAITING
+
+
+async def test_questions_are_refused_while_memory_is_short(tmp_path: Path) -> None:
+    """They take some; what is collected goes first."""
+    with Running(tmp_path / "h.db") as running:
+        running.store(0)
+    short = True
+    found = History(tmp_path / "h.db", Options(), Figures(Meter()), DaemonPool("reads", 1), lambda: short)
+    with pytest.raises(Unavailable, match="memory is short"):
+        await found.last(JOBS)
+    short = False
+    assert len(await found.last(JOBS)) == 1
 
 
 async def test_a_question_does_not_hold_up_a_write(tmp_path: Path) -> None:

@@ -158,6 +158,35 @@ def test_an_increase_says_how_much_of_the_time_was_watched(keeper: Keeper) -> No
     assert increase.amount == increase.watched
 
 
+def test_many_series_are_summed_up_by_step_and_label(keeper: Keeper) -> None:
+    """Counters by what they rose, gauges by their means; together or by labels, in the tiers or not."""
+    for second in range(0, 2 * HOUR, 60):
+        names = [("a", "x"), ("b", "x"), ("a", "y")]
+        keeper.keep(second, jobs({name: float(second * factor) for factor, name in enumerate(names, 1)}), depth(5.0))
+        keeper.fold()
+
+    def sums(step: int, *by: str) -> dict[tuple[str, ...], list[float]]:
+        found = keeper.ask(lambda reader: reader.sums(JOBS, EPOCH + 1800, EPOCH + 2 * HOUR, step, by))
+        return {tuple(each.labels.values()): list(each.total) for each in found}
+
+    assert sums(1800) == {(): [1800.0 * 6] * 3}
+    assert sums(1800, "target") == {("a",): [1800.0 * 4] * 3, ("b",): [1800.0 * 2] * 3}
+    assert sums(HOUR, "upstream", "none") == {("x", ""): [3540.0 * 3, HOUR * 3.0], ("y", ""): [3540.0 * 3, HOUR * 3.0]}
+    (depths,) = keeper.ask(lambda reader: reader.sums(Selector("publishing_depth"), EPOCH, EPOCH + 3 * HOUR, HOUR))
+    assert list(depths.total) == [5.0, 5.0, 0.0]
+    assert [round(share, 2) for share in depths.coverage] == [0.98, 1.0, 0.0]
+    assert keeper.ask(lambda reader: reader.sums(Selector("unknown"), EPOCH, EPOCH + HOUR)) == ()
+
+
+def test_sums_and_increases_take_more_series_than_tracks(keeper: Keeper) -> None:
+    """Statistics over thousands of targets are one question."""
+    for second in (0, 15):
+        keeper.keep(second, jobs({(f"t{number}", "x"): float(second) for number in range(3000)}))
+    (together,) = keeper.ask(lambda reader: reader.sums(JOBS, EPOCH, EPOCH + 60))
+    assert list(together.total) == [45_000.0]
+    assert len(amounts(keeper, JOBS, 0, 60)) == 3000
+
+
 def test_gauges_have_no_increase(keeper: Keeper) -> None:
     """They are left out."""
     keeper.keep(0, depth(1.0))
@@ -207,12 +236,13 @@ def test_what_is_kept_is_listed_page_by_page(keeper: Keeper) -> None:
         lambda reader: reader.tracks(JOBS, 0.0, 600.0, 90),
         lambda reader: reader.tracks(JOBS, 0.0, 4e9),
         lambda reader: reader.increases(JOBS, 5.0, 1.0),
+        lambda reader: reader.sums(JOBS, 0.0, 600.0, 61),
         lambda reader: reader.readings(JOBS, 5.0, 1.0),
         lambda reader: reader.listing(limit=-1),
         lambda reader: reader.listing(limit=MOST_LISTED + 1),
         lambda reader: reader.listing(offset=-1),
     ],
-    ids=map(str, range(14)),
+    ids=map(str, range(15)),
 )
 def test_questions_that_make_no_sense_or_are_too_large_are_refused(
     keeper: Keeper, question: Callable[[Reader], object]

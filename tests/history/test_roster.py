@@ -129,6 +129,16 @@ def test_card7_metrics_not_seen_for_longest_make_room(keeper: Keeper) -> None:
     assert sum(steady.count) == 40
 
 
+def test_a_family_that_changes_its_type_is_another_one(keeper: Keeper) -> None:
+    """What was a gauge yesterday must not make a counter of today look like one."""
+    gauge = Family("publishing_x_total", "X.", Kind.GAUGE)
+    keeper.keep(0, Samples.of(gauge, 5.0))
+    for second in (15, 30):
+        keeper.keep(second, Samples.of(Family("publishing_x_total", "X.", Kind.COUNTER), float(second)))
+    found = keeper.ask(lambda reader: reader.increases(Selector("publishing_x_total"), EPOCH, EPOCH + 60))
+    assert [increase.amount for increase in found] == [30.0]
+
+
 def test_the_cap_is_told_once(keeper: Keeper, caplog: pytest.LogCaptureFixture) -> None:
     """However often it is met."""
     with caplog.at_level(logging.WARNING):

@@ -166,6 +166,21 @@ def test_db3_a_broken_file_is_set_aside_at_the_start(path: Path, damage: str, ca
     assert [record.levelname for record in caplog.records if "set aside" in record.getMessage()] == ["ERROR"]
 
 
+@pytest.mark.parametrize("kind", ["folder", "pipe"])
+def test_db3_what_was_never_a_file_is_left_alone(path: Path, kind: str) -> None:
+    """A path that names somebody's folder must not rename it."""
+    if kind == "folder":
+        path.mkdir()
+        (path / "theirs").touch()
+    else:
+        os.mkfifo(path)
+    with Running(path) as running:
+        running.offer(0)
+        until(lambda: bool(running.errors("io")), "it is no file")
+    assert aside(path) == []
+    assert path.is_dir() if kind == "folder" else path.is_fifo()
+
+
 def test_db3_an_empty_file_is_begun(path: Path) -> None:
     """Nothing was in it."""
     path.touch()
