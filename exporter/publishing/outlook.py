@@ -6,10 +6,10 @@ something old.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import NamedTuple, TypeVar
+from typing import NamedTuple
 
 from exporter.model.collector import Clock, Offload
 from exporter.model.errors import Unavailable
@@ -19,7 +19,7 @@ from exporter.publishing.deliveries import JOBS, NONE, REQUESTS, Names, Reading,
 from exporter.publishing.dialects.catalogue import FAMILIES, ORIGIN
 from exporter.publishing.latency import JOB_SECONDS, PUBLISHER_SECONDS, Latency, Timing, is_before, latency
 from exporter.publishing.material import ATTEMPTS, QUEUE_SIZE, Found, material, recent
-from exporter.publishing.past import HOUR, MINUTE, BadRange, Increase, Past, Selector, Series, Track
+from exporter.publishing.past import HOUR, MINUTE, BadRange, Increase, Past, Selector, Sum
 from exporter.publishing.signals import LastPublish
 from exporter.publishing.trends import BASELINE, INTERVAL, RECENT, UNKNOWN, Trends, trends
 from exporter.publishing.world import World
@@ -30,13 +30,15 @@ STALE = 300.0
 # With less of an hour it has not been watched, unless the hour before it was watched as well: then there was a gap.
 ENOUGH = 0.9
 
-# Values of a label by which a question is asked again if there are too many series for one answer.
-_PARTS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    JOBS: ("state", ("succeeded", "failed", "dlq")),
-    REQUESTS: ("status", ("success", "error")),
-}
-
-A = TypeVar("A", Increase, Track)
+# What trends are made of: families, which number of them, and the labels by which they are told apart.
+_COURSES: Sequence[tuple[str, str | None, tuple[str, ...]]] = (
+    (JOBS, None, FAMILIES[JOBS].labels),
+    (REQUESTS, None, FAMILIES[REQUESTS].labels),
+    (JOB_SECONDS, "sum", ()),
+    (PUBLISHER_SECONDS, "sum", ("publisher",)),
+    (ATTEMPTS, None, ("publisher",)),
+    (QUEUE_SIZE, None, ()),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,14 +99,16 @@ class Outlook:
         hour = await self._hour((now // MINUTE + 1) * MINUTE, names)
         end = (now // INTERVAL + 1) * INTERVAL
         found = await self._found(end - (BASELINE + RECENT) * INTERVAL, end)
-        judged = await self._offload(lambda: trends(material(found, names), now))
-        self._view, self._seen = View(hour, judged, recent(found, names, now)), self._clock.monotonic()
+        judged = await self._offload(lambda: View(hour, trends(material(found, names), now), recent(found, names, now)))
+        self._view, self._seen = judged, self._clock.monotonic()
 
     # -- the last hour
 
     async def _hour(self, end: float, names: Names) -> Hour:
         found = [(family, await self._increases(family, end - HOUR, end)) for family in (JOBS, REQUESTS)]
-        readings = [Reading(family, _key(family, one.series), one) for family, all_of_it in found for one in all_of_it]
+        readings = [
+            Reading(family, _key(family, one.series.labels), one) for family, all_of_it in found for one in all_of_it
+        ]
         counts: dict[tuple[tuple[str, str], str | None], Tally] = {}
         coverage = 0.0
         for origin, target, succeeded, one in ended(readings, names):
@@ -132,43 +136,27 @@ class Outlook:
     # -- the day
 
     async def _found(self, start: float, end: float) -> Found:
-        async def tracks(selector: Selector) -> Sequence[Track]:
-            return await self._past.tracks(selector, start, end, INTERVAL)
-
-        found = {family: await self._asked(family, tracks) for family in (JOBS, REQUESTS)}
-        for family, part in (
-            (JOB_SECONDS, "sum"),
-            (PUBLISHER_SECONDS, "sum"),
-            (ATTEMPTS, None),
-            (QUEUE_SIZE, None),
-        ):
-            found[family] = await tracks(self._selector(family, part))
-        return {family: [(_key(family, one.series), one) for one in answer] for family, answer in found.items()}
+        found: dict[str, list[tuple[Key, Sum]]] = {}
+        for family, part, by in _COURSES:
+            sums = await self._past.sums(self._selector(family, part), start, end, INTERVAL, (*by, *ORIGIN))
+            found[family] = [(_key(family, one.labels), one) for one in sums]
+        return found
 
     # -- questions
 
     async def _increases(self, family: str, start: float, end: float) -> Sequence[Increase]:
-        return await self._asked(family, lambda selector: self._past.increases(selector, start, end))
-
-    async def _asked(self, family: str, ask: Callable[[Selector], Awaitable[Sequence[A]]]) -> Sequence[A]:
-        """The answer to a question; if it would be too large, to several smaller ones."""
-        try:
-            return await ask(self._selector(family))
-        except BadRange:
-            label, values = _PARTS[family]
-            name = self._selector(family).family
-            return [one for value in values for one in await ask(Selector(name, {label: value}))]
+        return await self._past.increases(self._selector(family), start, end)
 
     def _selector(self, family: str, part: str | None = None) -> Selector:
         return Selector(f"{self.prefix}_{family}", part=part)
 
 
-def _key(family: str, series: Series) -> Key:
+def _key(family: str, labels: Mapping[str, str]) -> Key:
     """The label values of a series in the order of its family; the collectors append upstream and replica."""
-    return tuple([series.labels.get(label, "") for label in (*FAMILIES[family].labels, *ORIGIN)])
+    return tuple([labels.get(label, "") for label in (*FAMILIES[family].labels, *ORIGIN)])
 
 
 def _timing(family: str, increase: Increase) -> Timing:
-    key, part = _key(family, increase.series), increase.series.part
+    key, part = _key(family, increase.series.labels), increase.series.part
     origin = (key[-2], key[-1])
     return Timing(family, origin, is_before(family, key), None if part == "sum" else float(part), increase.amount)
