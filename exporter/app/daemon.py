@@ -41,6 +41,7 @@ from exporter.model.snapshot import Snapshot
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
 from exporter.publishing.health import TargetHealth
+from exporter.publishing.outlook import Outlook
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
@@ -81,6 +82,8 @@ class Daemon:
         self._places = DaemonPool("places", 8)
         self._parsing = DaemonPool("parsing", 2)
         self._past = DaemonPool("past", 2)
+        # Apart from the pages: whoever asks for a large answer does not hold up a scrape.
+        self._answers = DaemonPool("answers", 1)
         pools = (
             self._files,
             self._names,
@@ -90,6 +93,7 @@ class Daemon:
             self._places,
             self._parsing,
             self._past,
+            self._answers,
         )
         self._memory = Memory.of_this_process(self._meter)
         self.engine = Engine(
@@ -118,6 +122,9 @@ class Daemon:
         web_file = self._settings.config.web.config_file
         self._access = Access(Path(web_file) if web_file else None, self._files, self._logins, self._clock, self._meter)
         self.history = self._history()
+        self._outlook = None
+        if self.history is not None:
+            self._outlook = Outlook(self.history, self._clock, self._past)
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reserve = Reserve()
@@ -156,6 +163,7 @@ class Daemon:
             prober=self._prober,
             findings=self._findings,
             services=self._services if config.publishing_services else None,
+            outlook=self._outlook,
         )
         return assemble(settings, parts, self._meter.families)
 
@@ -213,11 +221,11 @@ class Daemon:
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
             self._tell_of_namesakes()
+        if self.history is not None:
+            self.history.configure(history_of(settings.config))
         self._aim(settings.config)
         if any(path.startswith("targets.") for path in changes):
             self._find(settings.config)
-        if self.history is not None:
-            self.history.configure(history_of(settings.config))
         self._settings = settings
         self._watch.follow(settings.watched)
         self._reloaded.set(1.0)
@@ -229,7 +237,9 @@ class Daemon:
             say(_log, logging.WARNING, "plugin not loaded", plugin=off.name, reason=off.reason, detail=off.detail)
 
     def _aim(self, config: Config) -> None:
-        """Sets how targets are probed."""
+        """Sets how targets are probed, and under which names history is asked."""
+        if self._outlook is not None:
+            self._outlook.prefix = config.metric_prefix
         self._prober.policy = policy_of(config)
         with contextlib.suppress(Failure):  # checked a moment ago: what has gone since leaves the old ones in force
             self._prober.tls = tls_of(config)
@@ -281,6 +291,8 @@ class Daemon:
         if self.history is not None:
             self.history.start()
             self._keep(self.history.follow(self.engine.feed.subscribe()))
+        if self._outlook is not None:
+            self._keep(self._outlook.follow(self.engine.feed.subscribe()))
         self._tell_of_namesakes()
         for work in (
             self.engine.run(),
@@ -336,6 +348,7 @@ class Daemon:
             check=self._check,
             alive=self.engine.alive,
             clock=self._clock,
+            offload=self._answers,
             meter=self._meter,
             short_of_memory=lambda: self._memory.short,
             version=__version__,

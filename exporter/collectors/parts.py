@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from exporter.model.collector import Clock
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
+from exporter.publishing.outlook import Outlook
 from exporter.sources.probe import Prober
 from exporter.sources.service import PublishingServices
 
@@ -15,7 +16,7 @@ from exporter.sources.service import PublishingServices
 class Parts:
     """Sources, state and clock, made once by the composition root. `tick` is the interval of cycles in seconds.
 
-    There are no services if none are configured.
+    There are no services if none are configured, and no outlook if there is no history.
     """
 
     clock: Clock
@@ -25,3 +26,4 @@ class Parts:
     prober: Prober
     findings: Findings = field(default_factory=Findings)
     services: PublishingServices | None = None
+    outlook: Outlook | None = None

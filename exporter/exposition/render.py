@@ -143,11 +143,11 @@ def _templates(family: Family) -> list[str]:
     labels = [f'{label}="%s"' for label in family.labels]
     plain = _line(family.name, labels)
     if family.kind is Kind.SUMMARY:
-        quantiles = [_line(family.name, [*labels, f'quantile="{_bound(bound)}"']) for bound in family.bounds]
+        quantiles = [_line(family.name, [*labels, f'quantile="{bound_text(bound)}"']) for bound in family.bounds]
         return [*quantiles, _line(family.name + "_sum", labels), _line(family.name + "_count", labels)]
     if family.kind is Kind.HISTOGRAM:
         bounds = (*family.bounds, math.inf)
-        buckets = [_line(family.name + "_bucket", [*labels, f'le="{_bound(bound)}"']) for bound in bounds]
+        buckets = [_line(family.name + "_bucket", [*labels, f'le="{bound_text(bound)}"']) for bound in bounds]
         if _can_sink(family):
             return buckets
         return [*buckets, _line(family.name + "_sum", labels), _line(family.name + "_count", labels)]
@@ -159,7 +159,8 @@ def _line(name: str, labels: Sequence[str]) -> str:
     return f"\n{name}{{{','.join(labels)}}} " if labels else f"\n{name} "
 
 
-def _bound(number: float) -> str:
+def bound_text(number: float) -> str:
+    """A bound or quantile as it stands in a label."""
     # As every Prometheus client library writes it: a bound written otherwise would be another series.
     return str(floatToGoString(number))  # type: ignore[no-untyped-call]
 

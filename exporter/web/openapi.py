@@ -15,6 +15,7 @@ from exporter.web.site import Site
 _REF = "#/components/schemas/{name}"
 _FAILED = Answer("the request failed here", (JSON,), ErrorAnswer)
 _HEADERS = headers(JSON)
+_TEXT = {"type": "string"}
 
 
 def routes(site: Site, others: list[Route]) -> list[Route]:
@@ -82,7 +83,9 @@ def _response(answer: Answer) -> dict[str, Any]:
         schema = {"type": "object"}
     if not answer.media:
         return {"description": answer.description}
-    return {"description": answer.description, "content": {media: {"schema": schema} for media in answer.media}}
+    # What can be had as text as well is described by its JSON.
+    content = {media: {"schema": schema if media in (JSON, answer.media[0]) else _TEXT} for media in answer.media}
+    return {"description": answer.description, "content": content}
 
 
 def _path_parameter(name: str) -> dict[str, Any]:

@@ -9,7 +9,19 @@ from urllib.parse import quote, unquote_to_bytes
 
 from aiohttp import web
 
-from exporter.web import lifecycle, metrics, openapi, sd, status, target_health, targets
+from exporter.web import (
+    lifecycle,
+    metrics,
+    openapi,
+    readings,
+    score,
+    sd,
+    stats,
+    status,
+    target_health,
+    targets,
+    trends,
+)
 from exporter.web.answers import TEXT, Refused, headers
 from exporter.web.events import Events
 from exporter.web.route import Answer, Handler, Route
@@ -21,7 +33,8 @@ _REDIRECT = headers(TEXT)
 def table(site: Site, events: Events) -> list[Route]:
     """Every route there is. The page for Prometheus may take the place of the one for people."""
     pages = [] if site.telemetry_path == "/" else status.routes(site)
-    api = [*targets.routes(site), *target_health.routes(site), *sd.routes(site)]
+    publishing = [*readings.routes(site), *stats.routes(site), *score.routes(site), *trends.routes(site)]
+    api = [*publishing, *targets.routes(site), *target_health.routes(site), *sd.routes(site)]
     return openapi.routes(site, [*metrics.routes(site), *pages, *events.routes(), *lifecycle.routes(site), *api])
 
 

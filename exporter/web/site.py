@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from exporter.exposition.pages import Pages
 from exporter.instruments.meter import Meter
-from exporter.model.collector import Clock
+from exporter.model.collector import Clock, Offload
 from exporter.model.metric import Samples
 from exporter.model.problem import Reloaded
 from exporter.model.snapshot import Feed
@@ -29,6 +29,7 @@ class Site:
     check: Callable[[str], Awaitable[TargetHealth | None]]  # probes one target; None: there is none
     alive: Callable[[], bool]
     clock: Clock
+    offload: Offload  # for answers that take long to put together
     meter: Meter
     version: str
     short_of_memory: Callable[[], bool] = lambda: False

@@ -18,6 +18,7 @@ AREAS = {
     "p5": "p5_discovery",
     "p6": "p6_history",
     "p7": "p7_publishing",
+    "p7s": "p7_statistics",
     "p9": "p9_probes",
 }
 

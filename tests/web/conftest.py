@@ -147,6 +147,7 @@ async def serving(
             "check": check,
             "alive": lambda: True,
             "clock": clock,
+            "offload": DaemonPool("aside", 1),
             "meter": meter,
             "version": "1.2.3",
             **settings,
