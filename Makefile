@@ -45,7 +45,7 @@ check: $(VENV)/.dev
 	$(PY) -m mypy
 
 faults: $(VENV)/.dev
-	@$(PY) -m pytest -m slow tests/faults tests/fuzz $(ARGS)
+	@$(PY) $(if $(ARGS),-m pytest -m slow tests/faults tests/fuzz $(ARGS),-m tests.faults)
 
 bench: $(VENV)/.bench
 	@$(PY) -m tests.benchmarks $(AREA)

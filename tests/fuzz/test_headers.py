@@ -23,7 +23,7 @@ def judge(format: str, encoding: str) -> None:
     chosen, gzip = negotiate(format), accepts_gzip(encoding)
     taken = time.thread_time() - begin
     assert taken < SLOWEST, f"took {taken:.3f} s"
-    assert chosen is Format.TEXT or "openmetrics" in format, "OpenMetrics for one who did not ask for it"
+    assert chosen is Format.TEXT or "openmetrics" in format.lower(), "OpenMetrics for one who did not ask for it"
     assert not gzip or "gzip" in encoding.lower() or "*" in encoding, "gzip for one who did not ask for it"
     if len(encoding) < LONGEST - 20:
         assert not accepts_gzip(encoding + ", gzip;q=0"), "gzip for one who refuses it"

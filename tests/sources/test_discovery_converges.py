@@ -9,7 +9,6 @@ import asyncio
 import json
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,6 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
-    initialize,
     invariant,
     precondition,
     rule,
@@ -79,9 +77,9 @@ class World(RuleBasedStateMachine):
         self.failing = False
         for place in PLACES:
             self.api.namespace(place)
+        self.task = self._start()
 
-    @initialize()
-    def start(self) -> None:
+    def _start(self) -> asyncio.Task[None]:
         kubeconfig = self.api.kubeconfig(Path(self.folder.name) / "kubeconfig")
         pool = DaemonPool("files", 1)
 
@@ -98,7 +96,7 @@ class World(RuleBasedStateMachine):
             discovery.configure([cluster], RULES)
             return asyncio.get_running_loop().create_task(discovery.run())
 
-        self.task = self.background.run(begin())
+        return self.background.run(begin())
 
     # -- what operators do
 
@@ -170,7 +168,7 @@ class World(RuleBasedStateMachine):
 
     @invariant()
     def lives(self) -> None:
-        assert not hasattr(self, "task") or not self.task.done()
+        assert not self.task.done()
 
     def agreed(self) -> bool:
         found = {target.source: (target.shown, target.enabled) for target in self.findings.directory.current().values()}
@@ -184,14 +182,14 @@ class World(RuleBasedStateMachine):
         try:
             self.heal()
         finally:
-            self.background.run(_ended(self.task.cancel, self.task))
+            self.background.run(_ended(self.task))
             self.background.close()
             self.api.close()
             self.folder.cleanup()
 
 
-async def _ended(cancel: Callable[[], object], task: asyncio.Task[None]) -> None:
-    cancel()
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
     await asyncio.gather(task, return_exceptions=True)
 
 

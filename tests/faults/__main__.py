@@ -1,0 +1,59 @@
+"""The whole suite: faults of the daemon one after the other, and beside them what only needs a processor.
+
+Those beside get what the others leave over, as deadlines are measured there. What fails among them is tried once more
+when the others have ended.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from tests.faults.tally import Tally
+
+BESIDE = ["tests/fuzz", "tests/faults/test_dependencies.py"]
+PYTEST = [sys.executable, "-m", "pytest", "-m", "slow"]
+
+
+def main(folder: Path) -> int:
+    said = folder / "beside.txt"
+    with said.open("wb") as output:
+        beside = subprocess.Popen(
+            [*_beside(), *BESIDE],
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            env=_environ(folder / "beside.json"),
+            preexec_fn=_step_back,
+        )
+    others = [f"--ignore={path}" for path in BESIDE]
+    code = subprocess.call([*PYTEST, "tests/faults", *others], env=_environ(folder / "one.json"))
+    print("\nbeside them:", flush=True)
+    aside = beside.wait()
+    print(said.read_text(errors="replace"), flush=True)
+    if aside == 1:
+        print("trying again what failed beside others", flush=True)
+        aside = subprocess.call([*_beside(), *BESIDE, "--last-failed"], env=_environ(folder / "beside.json"))
+    tally = Tally.load(folder / "one.json")
+    tally.add(Tally.load(folder / "beside.json"))
+    print("\n".join(tally.lines()))
+    return code or aside
+
+
+def _step_back() -> None:
+    os.nice(19)
+
+
+def _beside() -> list[str]:
+    return [*PYTEST, "-o", "cache_dir=.pytest_cache/beside"]
+
+
+def _environ(tally: Path) -> dict[str, str]:
+    return {**os.environ, "FAULTS_TALLY": str(tally)}
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory() as name:
+        sys.exit(main(Path(name)))
