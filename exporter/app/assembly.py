@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,8 +13,6 @@ from exporter.config.schema import Config
 from exporter.engine.cycle import Plan
 from exporter.engine.limits import Limits
 from exporter.engine.slot import Entry, Off
-from exporter.history.options import LEAST_GAP
-from exporter.history.options import Options as HistoryOptions
 from exporter.model.errors import Failure
 from exporter.model.metric import Family
 from exporter.model.problem import Problem
@@ -93,13 +90,3 @@ def tls_of(config: Config) -> TlsOptions:
     """How targets are verified."""
     health: HealthOptions = config.collectors.health  # type: ignore[attr-defined]  # fields are made at load time
     return health.tls.options()
-
-
-def history_of(config: Config) -> HistoryOptions:
-    """What is kept of earlier snapshots; the prefix of the publishing families applies to its patterns as well."""
-    return HistoryOptions(
-        series=tuple(re.sub("^publishing_", f"{config.metric_prefix}_", pattern) for pattern in config.history.series),
-        minutes=config.history.minutes,
-        retention=config.history.retention,
-        gap=max(LEAST_GAP, 3 * config.cycle.interval),
-    )

@@ -13,11 +13,13 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from ipaddress import ip_address
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from exporter import __revision__, __version__
-from exporter.app.assembly import Assembly, assemble, history_of, policy_of, tls_of
+from exporter.app.archive import Archive
+from exporter.app.assembly import Assembly, assemble, policy_of, tls_of
 from exporter.app.origins import Origins, problems_in_files
+from exporter.app.pools import Pools
 from exporter.app.process import Backstop, Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
 from exporter.collectors.health import Health
@@ -28,11 +30,9 @@ from exporter.config.watch import Watch
 from exporter.engine.clock import SystemClock
 from exporter.engine.engine import Engine
 from exporter.engine.memory import Memory
-from exporter.engine.threads import DaemonPool
 from exporter.engine.watchdog import Watchdog
 from exporter.exposition.format import Format
 from exporter.exposition.pages import Pages
-from exporter.history.figures import Figures
 from exporter.instruments.log import Log, say
 from exporter.instruments.meter import Meter
 from exporter.model.errors import Failure
@@ -41,7 +41,6 @@ from exporter.model.snapshot import Snapshot
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
 from exporter.publishing.health import TargetHealth
-from exporter.publishing.outlook import Outlook
 from exporter.publishing.policy import AddressPolicy
 from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
@@ -51,9 +50,6 @@ from exporter.sources.tls import TlsOptions
 from exporter.web.access import Access
 from exporter.web.server import Server
 from exporter.web.site import Site
-
-if TYPE_CHECKING:
-    from exporter.history.history import History
 
 _log = logging.getLogger("exporter")
 
@@ -72,34 +68,10 @@ class Daemon:
         self._clock = SystemClock()
         self._meter = Meter(SELF_PREFIX)
         self._log = Log(self._meter)
-        self._files = DaemonPool("files", 2)
-        self._names = DaemonPool("names", 8)
-        self._calls = DaemonPool("calls", 64)
-        self._paint = DaemonPool("paint", 1)
-        # One thread: whoever sends wrong passwords gets one core of the machine at most.
-        self._logins = DaemonPool("logins", 1)
-        # Apart from the configuration's: targets may stand on a file system that hangs.
-        self._places = DaemonPool("places", 8)
-        self._parsing = DaemonPool("parsing", 2)
-        self._past = DaemonPool("past", 2)
-        # Apart from the pages: whoever asks for a large answer does not hold up a scrape.
-        self._answers = DaemonPool("answers", 1)
-        pools = (
-            self._files,
-            self._names,
-            self._calls,
-            self._paint,
-            self._logins,
-            self._places,
-            self._parsing,
-            self._past,
-            self._answers,
-        )
+        self._pools = Pools()
         self._memory = Memory.of_this_process(self._meter)
-        self.engine = Engine(
-            self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
-        )
-        self.pages = Pages(self._paint)
+        self.engine = Engine(self._clock, self._meter, self._pools.calls, self._pools.abandoned, self._memory)
+        self.pages = Pages(self._pools.paint)
         self._watchdog = Watchdog(self._clock, self.engine.metrics.lag.labels(), self._reassert)
         self._build_info()
         self._reloaded = self._meter.gauge(
@@ -110,21 +82,22 @@ class Daemon:
         ).labels()
         self._targets = TargetDirectory()
         self._findings = Findings(self._targets)
-        self._origins = Origins(environ, self._places, self._clock)
-        self._discovery = Discovery(self._findings, self._clock, self._places, self.engine.request)
-        self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
-        self._services = PublishingServices(Resolver(self._names, self._clock), self._clock, self._parsing, self._files)
+        self._origins = Origins(environ, self._pools.places, self._clock)
+        self._discovery = Discovery(self._findings, self._clock, self._pools.places, self.engine.request)
+        self._prober = Prober(self._pools.names, AddressPolicy(), self._clock, TlsOptions())
+        self._services = PublishingServices(
+            Resolver(self._pools.names, self._clock), self._clock, self._pools.parsing, self._pools.files
+        )
         # Noted before it is read: a change in between would otherwise never be seen.
-        self._watch = Watch([flags.config_file] if flags.config_file else [], self._files, self._changed)
+        self._watch = Watch([flags.config_file] if flags.config_file else [], self._pools.files, self._changed)
         self._watch.note()
         self._settings = settle(flags, environ)
         self._watch.follow(self._settings.watched)
         web_file = self._settings.config.web.config_file
-        self._access = Access(Path(web_file) if web_file else None, self._files, self._logins, self._clock, self._meter)
-        self.history = self._history()
-        self._outlook = None
-        if self.history is not None:
-            self._outlook = Outlook(self.history, self._clock, self._past)
+        self._access = Access(
+            Path(web_file) if web_file else None, self._pools.files, self._pools.logins, self._clock, self._meter
+        )
+        self.archive = self._archived(self._settings.config)
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reserve = Reserve()
@@ -140,16 +113,10 @@ class Daemon:
         info = self._meter.gauge("build_info", "What is running; always 1.", labels)
         info.labels(__version__, __revision__, platform.python_version()).set(1.0)
 
-    def _history(self) -> History | None:
-        figures, path = Figures(self._meter), self._settings.config.history.path
-        if path is None:
-            return None
-        from exporter.history.history import History  # SQLite is nothing to load where nothing is kept
-
+    def _archived(self, config: Config) -> Archive:
         file = self._flags.config_file
-        place = Path(file.parent if file else "", path).absolute()
-        options = history_of(self._settings.config)
-        return History(place, options, figures, self._past, lambda: self._memory.short)
+        folder = file.parent if file else Path()
+        return Archive(config, folder, self._pools.past, self._clock, self._meter, refuse=lambda: self._memory.short)
 
     # -- configuration
 
@@ -163,7 +130,7 @@ class Daemon:
             prober=self._prober,
             findings=self._findings,
             services=self._services if config.publishing_services else None,
-            outlook=self._outlook,
+            outlook=self.archive.outlook,
         )
         return assemble(settings, parts, self._meter.families)
 
@@ -188,7 +155,7 @@ class Daemon:
             if not dry_run:
                 self._next_reload = None
             try:
-                settings = await self._files(self._settle)
+                settings = await self._pools.files(self._settle)
                 changes = tuple(differences(self._settings.config, settings.config))
                 fixed = [path for path in changes if path.startswith(("web.", "history.path"))]
                 if fixed:
@@ -221,8 +188,7 @@ class Daemon:
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
             self._tell_of_namesakes()
-        if self.history is not None:
-            self.history.configure(history_of(settings.config))
+        self.archive.configure(settings.config)
         self._aim(settings.config)
         if any(path.startswith("targets.") for path in changes):
             self._find(settings.config)
@@ -237,9 +203,7 @@ class Daemon:
             say(_log, logging.WARNING, "plugin not loaded", plugin=off.name, reason=off.reason, detail=off.detail)
 
     def _aim(self, config: Config) -> None:
-        """Sets how targets are probed, and under which names history is asked."""
-        if self._outlook is not None:
-            self._outlook.prefix = config.metric_prefix
+        """Sets how targets are probed."""
         self._prober.policy = policy_of(config)
         with contextlib.suppress(Failure):  # checked a moment ago: what has gone since leaves the old ones in force
             self._prober.tls = tls_of(config)
@@ -288,11 +252,7 @@ class Daemon:
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
-        if self.history is not None:
-            self.history.start()
-            self._keep(self.history.follow(self.engine.feed.subscribe()))
-        if self._outlook is not None:
-            self._keep(self._outlook.follow(self.engine.feed.subscribe()))
+        self.archive.configure(config)
         self._tell_of_namesakes()
         for work in (
             self.engine.run(),
@@ -301,6 +261,7 @@ class Daemon:
             self._access.run(),
             self._discovery.run(),
             self._settle_memory(),
+            *self.archive.work(self.engine.feed),
         ):
             self._keep(work)
         path = self._flags.route_prefix + config.web.telemetry_path
@@ -314,7 +275,7 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await self.engine.stop(STOP_WORK)
-        await self._stop_history()
+        await self.archive.stop(self.engine.feed, STOP_HISTORY)
         await self._close()
         self._backstop.close()
 
@@ -330,14 +291,6 @@ class Daemon:
                 message = "anybody who reaches this address may read everything: set --web.config.file"
                 say(_log, logging.WARNING, message, address=address)
 
-    async def _stop_history(self) -> None:
-        if self.history is None:
-            return
-        if (last := self.engine.feed.current()) is not None:
-            self.history.take(last)
-        if not await self.history.stop(STOP_HISTORY):
-            say(_log, logging.WARNING, "history did not end in time")
-
     def _site(self, config: Config) -> Site:
         return Site(
             feed=self.engine.feed,
@@ -348,7 +301,7 @@ class Daemon:
             check=self._check,
             alive=self.engine.alive,
             clock=self._clock,
-            offload=self._answers,
+            offload=self._pools.answers,
             meter=self._meter,
             short_of_memory=lambda: self._memory.short,
             version=__version__,

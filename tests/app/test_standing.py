@@ -82,7 +82,7 @@ async def test_one_snapshot_tells_one_number_everywhere(tmp_path: Path) -> None:
             assert f"publishing_health_score {health['score']}\n" in series
             assert 'publishing_health_score_component{component="success"} 80.0\n' in series
             assert f"{health['score']:.1f}</b> of 100" in (await (await session.get("/")).text())
-            stored = await _stored(daemon.history, health["snapshot_id"])
+            stored = await _stored(daemon.archive.history, health["snapshot_id"])
             assert stored == health["score"]
             (sample,) = [
                 one for one in (await asked(session, "/metrics"))["metrics"] if one["name"] == "publishing_health_score"
@@ -143,8 +143,8 @@ async def test_another_prefix_is_asked_for_under_its_new_name(tmp_path: Path) ->
             file.write_text(BASE + text + "metric_prefix: alerts\n")
             async with session.post("/-/reload") as answer:
                 assert answer.status == 200
-            assert daemon._outlook is not None
-            assert daemon._outlook.prefix == "alerts"
+            assert daemon.archive.outlook is not None
+            assert daemon.archive.outlook.prefix == "alerts"
 
 
 async def test_without_history_the_services_own_totals_stand_in(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from exporter.app.assembly import history_of
+from exporter.app.archive import history_of
 from exporter.app.daemon import Daemon
 from exporter.app.settings import Flags, settle
 from exporter.history.history import read
@@ -51,8 +51,8 @@ async def test_what_is_collected_is_kept_up_to_the_last_cycle_and_over_a_restart
             assert value(text, "history_rows") > 1
             assert value(text, "history_bytes") >= file.stat().st_size
             assert abs(value(text, "history_last_stored_timestamp_seconds") - time.time()) < 30
-            assert daemon.history is not None
-            ((series, point),) = await daemon.history.last(HEALTH)
+            assert daemon.archive.history is not None
+            ((series, point),) = await daemon.archive.history.last(HEALTH)
             assert (series.labels["target"], point.value) == ("a", 1.0)
 
 
@@ -62,16 +62,16 @@ async def test_storage_in_trouble_never_touches_a_scrape(tmp_path: Path) -> None
         text = await until(session, "platform_exporter_history_up 0.0")
         assert 'platform_exporter_history_errors_total{reason="gone"}' in text
         assert 'collector_up{collector="health"} 1.0' in text
-        assert daemon.history is not None
+        assert daemon.archive.history is not None
         with pytest.raises(Unavailable):
-            await daemon.history.last(HEALTH)
+            await daemon.archive.history.last(HEALTH)
 
 
 async def test_without_a_path_nothing_is_kept_and_nothing_is_counted(tmp_path: Path) -> None:
     """Off means off."""
     async with running(tmp_path / "c", "history: {path: null}") as (daemon, session):
         assert "platform_exporter_history" not in await page(session)
-        assert daemon.history is None
+        assert daemon.archive.history is None
     assert {file.name for file in tmp_path.iterdir()} == {"c"}
 
 
@@ -95,9 +95,9 @@ async def test_a_reload_changes_what_is_kept_but_not_where(tmp_path: Path) -> No
             file.write_text(BASE + targets + "history: {series: ['nothing*'], minutes: 1d}")
             async with session.post("/-/reload") as answer:
                 assert await answer.json() == {"changes": ["history.series", "history.minutes"], "applied": True}
-            assert daemon.history is not None
+            assert daemon.archive.history is not None
             async with asyncio.timeout(10):
-                while await daemon.history.last(HEALTH):
+                while await daemon.archive.history.last(HEALTH):
                     await asyncio.sleep(0.05)
     assert not (tmp_path / "other.db").exists()
 
@@ -119,7 +119,7 @@ async def test_the_flag_for_the_path_beats_the_file(tmp_path: Path) -> None:
     """As every flag does."""
     (tmp_path / "c").write_text("history: {path: null}")
     flags = Flags(config_file=tmp_path / "c", storage_path=tmp_path / "elsewhere.db")
-    history = Daemon(flags, {}).history
+    history = Daemon(flags, {}).archive.history
     assert history is not None
     assert history.path == tmp_path / "elsewhere.db"
 
