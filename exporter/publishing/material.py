@@ -11,11 +11,34 @@ from exporter.publishing.deliveries import JOBS, REQUESTS, Ended, Names, Origin,
 from exporter.publishing.latency import JOB_SECONDS, PUBLISHER_SECONDS, is_before
 from exporter.publishing.past import Sum
 from exporter.publishing.signals import NEVER, LastPublish
-from exporter.publishing.trends import NOTHING, Material, Ratio
+from exporter.publishing.trends import BASELINE, INTERVAL, NOTHING, RECENT, Material, Ratio
 
 ATTEMPTS, QUEUE_SIZE = "publisher_attempts_total", "queue_size"
 
 Found = Mapping[str, Sequence[tuple[Key, Sum]]]
+
+
+def joined(day: Found, hour: Found, border: float) -> Found:
+    """What is known of a day and of the hour after it, which begins at the border."""
+    return {family: _joined(dict(day.get(family, ())), dict(hour[family]), int(border)) for family in hour}
+
+
+def _joined(day: Mapping[Key, Sum], hour: Mapping[Key, Sum], border: int) -> list[tuple[Key, Sum]]:
+    start = border - BASELINE * INTERVAL
+    found = []
+    for key in {**day, **hour}:
+        before = day.get(key) or Sum.empty({}, start, INTERVAL, BASELINE)
+        after = hour.get(key) or Sum.empty({}, border, INTERVAL, RECENT)
+        columns = [
+            first + second
+            for first, second in (
+                (before.total, after.total),
+                (before.jump, after.jump),
+                (before.coverage, after.coverage),
+            )
+        ]
+        found.append((key, Sum(after.labels or before.labels, start, INTERVAL, *columns)))
+    return found
 
 
 def material(found: Found, names: Names) -> Material:

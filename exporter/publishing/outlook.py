@@ -18,14 +18,14 @@ from exporter.model.snapshot import Snapshot
 from exporter.publishing.deliveries import JOBS, NONE, REQUESTS, Names, Reading, Tally, by_target, ended, total
 from exporter.publishing.dialects.catalogue import FAMILIES, ORIGIN
 from exporter.publishing.latency import JOB_SECONDS, PUBLISHER_SECONDS, Latency, Timing, is_before, latency
-from exporter.publishing.material import ATTEMPTS, QUEUE_SIZE, Found, material, recent
+from exporter.publishing.material import ATTEMPTS, QUEUE_SIZE, Found, joined, material, recent
 from exporter.publishing.past import HOUR, MINUTE, BadRange, Increase, Past, Selector, Sum
 from exporter.publishing.signals import LastPublish
 from exporter.publishing.trends import BASELINE, INTERVAL, RECENT, UNKNOWN, Trends, trends
 from exporter.publishing.world import World
 
-# Between two looks: at least so long, and so many times as long as a look takes.
-PAUSE, PAUSES = 10.0, 20.0
+# Between two looks: at least so long, and so many times as long as a look takes, though not longer than that.
+PAUSE, PAUSES, LONGEST = 10.0, 50.0, 60.0
 STALE = 300.0
 # With less of an hour it has not been watched, unless the hour before it was watched as well: then there was a gap.
 ENOUGH = 0.9
@@ -70,6 +70,7 @@ class Outlook:
         self._offload = offload
         self.prefix = prefix  # of the families, as they are stored from now on
         self._view = NOTHING
+        self._day: tuple[tuple[str, float], Found] = (("", 0.0), {})
         self._seen = self._next = float("-inf")
 
     def view(self) -> View:
@@ -83,7 +84,7 @@ class Outlook:
             if begin >= self._next:
                 await self._try(snapshot)
                 ended = self._clock.monotonic()
-                self._next = ended + max(PAUSE, PAUSES * (ended - begin))
+                self._next = ended + max(PAUSE, min(PAUSES * (ended - begin), LONGEST))
 
     async def _try(self, snapshot: Snapshot) -> None:
         world = World.of(snapshot.details)
@@ -98,7 +99,8 @@ class Outlook:
         # The minute and the interval that have just begun are part of it.
         hour = await self._hour((now // MINUTE + 1) * MINUTE, names)
         end = (now // INTERVAL + 1) * INTERVAL
-        found = await self._found(end - (BASELINE + RECENT) * INTERVAL, end)
+        begin = end - RECENT * INTERVAL
+        found = joined(await self._before(begin), await self._found(begin, end), begin)
         judged = await self._offload(lambda: View(hour, trends(material(found, names), now), recent(found, names, now)))
         self._view, self._seen = judged, self._clock.monotonic()
 
@@ -134,6 +136,16 @@ class Outlook:
         return latency(found)
 
     # -- the day
+
+    async def _before(self, end: float) -> Found:
+        """The day before, which is dear to ask for, and another one only every five minutes."""
+        if self._day[0] != (self.prefix, end):
+            try:
+                day = await self._found(end - BASELINE * INTERVAL, end)
+            except (BadRange, TimeoutError):
+                day = {}  # too much, and no less when asked again at once: the hour has to do without it
+            self._day = ((self.prefix, end), day)
+        return self._day[1]
 
     async def _found(self, start: float, end: float) -> Found:
         found: dict[str, list[tuple[Key, Sum]]] = {}

@@ -42,10 +42,11 @@ ATTEMPTS = Family("publishing_publisher_attempts_total", "Attempts.", Kind.COUNT
 
 @dataclass
 class File:
-    """A history that answers from the file of a keeper; `most` series are too many for one answer."""
+    """A history that answers from a keeper's file; `most` series and `longest` seconds are too much for one answer."""
 
     keeper: Keeper
     most: int = 1000
+    longest: float = 1e9
     trouble: Exception | None = None
     asked: int = 0
 
@@ -56,6 +57,8 @@ class File:
         self, selector: Selector, start: float, end: float, step: int = 60, by: Sequence[str] = ()
     ) -> tuple[Sum, ...]:
         self._ask()
+        if end - start > self.longest:
+            raise TimeoutError
         return self.keeper.ask(lambda reader: reader.sums(selector, start, end, step, by))
 
     async def increases(self, selector: Selector, start: float, end: float) -> tuple[Increase, ...]:
@@ -239,3 +242,32 @@ async def _fed(queue: asyncio.Queue[Snapshot]) -> AsyncIterator[Snapshot]:
     while True:
         yield await queue.get()
         queue.task_done()
+
+
+async def test_the_day_before_is_asked_for_once_an_interval(file: File) -> None:
+    """It is by far the largest question, and its answer changes with the next interval only."""
+    service = Service(file)
+    service.work(5 * HOUR)
+    seen, clock = outlook(file, service.at)
+    asked = []
+    for _ in range(3):
+        before = file.asked
+        await seen.look(Names())
+        asked.append(file.asked - before)
+        clock.advance(100.0)
+    assert asked[0] > asked[1] == asked[2]
+    assert seen.view().trends.errors.baseline_samples > 40
+    before = file.asked
+    await seen.look(Names())
+    assert file.asked - before == asked[0], "the next interval has begun"
+
+
+async def test_a_day_that_is_too_much_to_ask_for_leaves_the_hour(file: File) -> None:
+    service = Service(file)
+    service.work(5 * HOUR)
+    file.longest = 2 * HOUR
+    seen, _ = outlook(file, service.at)
+    await seen.look(Names())
+    assert seen.view().hour.tally == Tally(240, 0)
+    errors = seen.view().trends.errors
+    assert (errors.spike, errors.current, errors.recent_samples) == (None, 0.0, 12)
