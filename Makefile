@@ -45,7 +45,7 @@ check: $(VENV)/.dev
 	$(PY) -m mypy
 
 faults: $(VENV)/.dev
-	@$(PY) $(if $(ARGS),-m pytest -m slow tests/faults tests/fuzz $(ARGS),-m tests.faults)
+	@$(PY) $(if $(ARGS),-m pytest -m slow $(ARGS),-m tests.faults)
 
 bench: $(VENV)/.bench
 	@$(PY) -m tests.benchmarks $(AREA)

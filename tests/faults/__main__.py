@@ -1,7 +1,7 @@
-"""The whole suite: faults of the daemon one after the other, and beside them what only needs a processor.
+"""All that takes long: the faults of the daemon one after the other, and beside them whatever else is slow.
 
-Those beside get what the others leave over, as deadlines are measured there. What fails among them is tried once more
-when the others have ended.
+That gets what the faults leave over of the machine, as deadlines are measured there; what fails of it is tried once
+more when they have ended.
 """
 
 from __future__ import annotations
@@ -14,7 +14,9 @@ from pathlib import Path
 
 from tests.faults.tally import Tally
 
-BESIDE = ["tests/fuzz", "tests/faults/test_dependencies.py"]
+HERE = Path(__file__).parent
+DEPENDENCIES = HERE / "test_dependencies.py"
+BESIDE = [*(folder for folder in sorted(HERE.parent.iterdir()) if folder.is_dir() and folder != HERE), DEPENDENCIES]
 PYTEST = [sys.executable, "-m", "pytest", "-m", "slow"]
 
 
@@ -28,8 +30,7 @@ def main(folder: Path) -> int:
             env=_environ(folder / "beside.json"),
             preexec_fn=_step_back,
         )
-    others = [f"--ignore={path}" for path in BESIDE]
-    code = subprocess.call([*PYTEST, "tests/faults", *others], env=_environ(folder / "one.json"))
+    code = subprocess.call([*PYTEST, HERE, f"--ignore={DEPENDENCIES}"], env=_environ(folder / "one.json"))
     print("\nbeside them:", flush=True)
     aside = beside.wait()
     print(said.read_text(errors="replace"), flush=True)
@@ -46,7 +47,7 @@ def _step_back() -> None:
     os.nice(19)
 
 
-def _beside() -> list[str]:
+def _beside() -> list[str | Path]:
     return [*PYTEST, "-o", "cache_dir=.pytest_cache/beside"]
 
 
