@@ -15,6 +15,10 @@ import aiohttp
 from aiohttp import web
 
 from exporter.collectors.publishers import Options, build
+from exporter.publishing.deliveries import Tally
+from exporter.publishing.outlook import NOTHING
+from exporter.publishing.statistics import Book
+from exporter.publishing.world import World
 from tests.collectors.watched import rows, run, watching
 from tests.faults.process import free_port
 from tests.programs import program
@@ -155,3 +159,7 @@ async def test_requests_errors_attempts_and_durations_are_what_the_receivers_cou
         everything = taken + refused + ANSWERS.get((kind, 503), 0)
         assert rows(result, ATTEMPTS)[(kind, "", *origin)] == (everything,)
         assert sum(rows(result, DURATION)[(kind, "", *origin)][:-1]) == everything
+    standing = Book().standing(World.of({"publishers": result.detail}), NOTHING)
+    taken, refused = (sum(number for (_, said), number in ANSWERS.items() if said == status) for status in (200, 400))
+    assert standing.system.jobs == Tally(taken, refused)
+    assert standing.score.components["success"].value == 100 * taken / (taken + refused)

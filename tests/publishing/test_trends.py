@@ -80,10 +80,18 @@ def test_W_A7_a_change_of_one_millionth_is_none(change: float) -> None:
     assert of_queue([5.0] * BASELINE + [5.0 + change * at for at in range(RECENT)]).trend is Direction.STABLE
 
 
-def test_W_A7_an_improvement_is_not_a_spike() -> None:
-    found = of_errors(errors(0.5, 0.0))
+@pytest.mark.parametrize("left", [0.0, 0.1])
+def test_W_A7_an_improvement_is_not_a_spike(left: float) -> None:
+    found = of_errors(errors(0.5, left))
     assert (found.spike, found.success_trend) == (False, Direction.INCREASING)
-    assert found.success_change == pytest.approx(0.5)
+    assert found.success_change == pytest.approx(0.5 - left)
+
+
+def test_W_A7_what_is_certain_and_small_matters_to_nobody() -> None:
+    """Of so many deliveries chance changes nothing: what is left is whether the change is worth a word."""
+    found = of_errors(errors(0.1, 0.1 + 1e-6, jobs=1e15))
+    assert (found.spike, found.success_trend) == (False, Direction.STABLE)
+    assert of_errors(errors(0.01, 0.05, jobs=1e15)).spike is False
 
 
 @pytest.mark.parametrize("samples", [0, 3, 11])

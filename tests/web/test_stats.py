@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from yarl import URL
 
+from exporter.model.metric import Samples
 from exporter.model.snapshot import Snapshot
 from exporter.publishing.verdict import HealthState
 from exporter.web import stats
 from tests.programs import program
 from tests.web.conftest import Running, snapshot
-from tests.web.standings import HOUR, detail, standing
+from tests.web.standings import HOUR, JOBS, detail, standing
 
 STATS = "/api/v2/publishing/stats"
 SYSTEM = {
@@ -225,8 +226,10 @@ async def test_samples_are_those_of_the_newest_series(site: Running) -> None:
     """What was worked out of the series of one snapshot does not stand for those of the next."""
     site.feed.publish(standing(1))
     assert len((await asked(site, "/ops-slack"))["metrics"]) == 6
-    site.feed.publish(standing(2, samples=snapshot().samples))
-    assert [one["value"] for one in (await asked(site, "/ops-slack"))["metrics"]] == [1.0, 17.0]
+    column = Samples.of(JOBS, {("new", "failed"): 1.0, ("ops-slack", "succeeded"): 7.0})
+    site.feed.publish(standing(2, samples={"queue": (column, column)}))
+    found = (await asked(site, "/ops-slack"))["metrics"]
+    assert [(one["labels"]["target"], one["value"]) for one in found] == [("ops-slack", 7.0)] * 2
 
 
 @pytest.mark.parametrize("path", ["", "/ops", "/ops?format=prometheus", "?format=prometheus"])
