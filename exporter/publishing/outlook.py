@@ -6,14 +6,16 @@ something old.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
+from exporter.instruments.log import say
 from exporter.model.collector import Clock, Offload
 from exporter.model.errors import Unavailable
-from exporter.model.metric import Key
+from exporter.model.metric import Key, Kind
 from exporter.model.snapshot import Snapshot
 from exporter.publishing.deliveries import JOBS, NONE, REQUESTS, Names, Reading, Tally, by_target, ended, total
 from exporter.publishing.dialects.catalogue import FAMILIES, ORIGIN
@@ -23,6 +25,8 @@ from exporter.publishing.past import HOUR, MINUTE, BadRange, Increase, Past, Sel
 from exporter.publishing.signals import LastPublish
 from exporter.publishing.trends import BASELINE, INTERVAL, RECENT, UNKNOWN, Trends, trends
 from exporter.publishing.world import World
+
+_log = logging.getLogger(__name__)
 
 # Between two looks: at least so long, and so many times as long as a look takes, though not longer than that.
 PAUSE, PAUSES, LONGEST = 10.0, 50.0, 60.0
@@ -92,6 +96,9 @@ class Outlook:
             await self.look(Names.of(world.upstreams, world.configured))
         except (BadRange, Unavailable, TimeoutError):
             return  # what was seen last grows old
+        except Exception as error:
+            # Odd enough to be told; a daemon without trends is better than none.
+            say(_log, logging.ERROR, "what history says could not be judged", exception=type(error).__name__)
 
     async def look(self, names: Names) -> None:
         """Asks for everything."""
@@ -132,7 +139,7 @@ class Outlook:
                 answer = await self._past.increases(self._selector(family), end - HOUR, end)
             except BadRange:  # too many: what they say since their start has to do
                 return None
-            found += [_timing(family, increase) for increase in answer]
+            found += [_timing(family, one) for one in answer if one.series.kind is Kind.HISTOGRAM]
         return latency(found)
 
     # -- the day

@@ -217,7 +217,7 @@ class _Rate(NamedTuple):
             return inf
         # As if one more delivery was known that had half failed: that nothing ever failed is no proof that it cannot.
         usual = (self.centre * self.size + 0.5) / (self.size + 1.0)
-        angle = asin(sqrt(min(here.value, 1.0))) - asin(sqrt(usual))
+        angle = asin(sqrt(min(here.value, 1.0))) - asin(sqrt(min(usual, 1.0)))
         return 2.0 * abs(angle) / sqrt(1.0 / here.size + 1.0 / (self.size + 1.0))
 
 

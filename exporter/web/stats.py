@@ -13,96 +13,27 @@ from exporter.exposition.format import Format
 from exporter.exposition.render import Renderer
 from exporter.model.metric import Family, Samples
 from exporter.model.snapshot import Snapshot
-from exporter.publishing.deliveries import Tally
-from exporter.publishing.signals import LastPublish, Signal
-from exporter.publishing.statistics import ScoreDetail, System, TargetStanding
-from exporter.publishing.verdict import HealthState
+from exporter.publishing.statistics import ScoreDetail, TargetStanding
 from exporter.web.answers import JSON, ErrorAnswer, Refused
 from exporter.web.contents import NOT_YET, UNCHANGED, UNSTAMPED, Contents, Text, detail, instant
 from exporter.web.route import Answer, Route, path_value
 from exporter.web.samples import SampleShown, TargetIndex
 from exporter.web.site import Site
 from exporter.web.stats_query import ONE_PARAMETERS, PARAMETERS, StatsQuery, wants_text
+from exporter.web.stats_shown import (
+    GroupShown,
+    SystemShown,
+    TargetStats,
+    group_shown,
+    jobs_shown,
+    system_shown,
+    target_shown,
+)
 from exporter.web.targets import BAD_PARAMETER, NO_SUCH_TARGET
 from exporter.web.trends import ErrorTrendShown, error_trend
 
 PATH = "/api/v2/publishing/stats"
 _TEXT = Format.TEXT.content_type
-
-
-class JobsShown(msgspec.Struct, frozen=True, kw_only=True):
-    """Deliveries that ended; no percentage where there are none."""
-
-    total_processed: float
-    succeeded: float
-    failed: float
-    success_rate_percent: float | None
-
-
-class SystemShown(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything together, whatever the list is filtered by. The states count targets that are switched on."""
-
-    total_targets: int
-    healthy_targets: int
-    degraded_targets: int
-    unhealthy_targets: int
-    unknown_targets: int
-    disabled_targets: int
-    success_rate_percent: float | None
-    queue_size: float | None
-    queue_capacity: float | None
-    jobs: JobsShown
-
-
-class GroupShown(msgspec.Struct, frozen=True, kw_only=True):
-    """The targets of one type, of one state, or one target."""
-
-    group: str
-    total_targets: int
-    healthy_targets: int
-    degraded_targets: int
-    unhealthy_targets: int
-    unknown_targets: int
-    jobs: JobsShown
-
-
-class HealthShown(msgspec.Struct, frozen=True, kw_only=True):
-    """What probes say."""
-
-    status: str
-    success_rate_percent: float | None
-    consecutive_failures: int | None
-    last_check: datetime | None
-
-
-class SignalsShown(msgspec.Struct, frozen=True, kw_only=True):
-    """The steps of a delivery; null where it is not known whether they work."""
-
-    resolve: bool | None
-    connect: bool | None
-    tls: bool | None
-    answer: bool | None
-    publish: bool | None
-
-
-class LastPublishShown(msgspec.Struct, frozen=True, kw_only=True):
-    success: datetime | None
-    failure: datetime | None
-
-
-class TargetStats(msgspec.Struct, frozen=True, kw_only=True):
-    """One target. One that is published to without being configured here has no type."""
-
-    target_name: str
-    target_type: str | None
-    enabled: bool | None
-    origin: str | None
-    use: str | None
-    health: HealthShown
-    signals: SignalsShown
-    last_publish: LastPublishShown
-    jobs: JobsShown
-    jobs_last_hour: JobsShown | None
 
 
 class OneTargetAnswer(TargetStats, frozen=True, kw_only=True):
@@ -184,7 +115,7 @@ class _Stats:
             return _rendered(_target_gauges(target))
         trend = standing.trends.targets.get(name)
         return OneTargetAnswer(
-            **asdict(_shown(target)),
+            **asdict(target_shown(target)),
             timestamp=instant(snapshot.wall),
             trend=error_trend(trend) if trend else None,
             metrics=tuple(self._index.samples(snapshot, name)),
@@ -197,9 +128,9 @@ def _stats(snapshot: Snapshot, query: StatsQuery) -> StatsAnswer:
     fitting = query.of_all(list(standing.targets.values()))
     return StatsAnswer(
         timestamp=instant(snapshot.wall),
-        system=_system(standing.system),
-        groups=tuple(_group(name, members) for name, members in query.groups(fitting).items()),
-        targets=tuple(map(_shown, query.page(fitting))),
+        system=system_shown(standing.system),
+        groups=tuple(group_shown(name, members) for name, members in query.groups(fitting).items()),
+        targets=tuple(map(target_shown, query.page(fitting))),
         total=len(fitting),
         offset=query.offset,
         limit=query.limit,
@@ -207,77 +138,13 @@ def _stats(snapshot: Snapshot, query: StatsQuery) -> StatsAnswer:
     )
 
 
-def _system(system: System) -> SystemShown:
-    states = system.states
-    return SystemShown(
-        total_targets=system.targets,
-        healthy_targets=states.get(HealthState.HEALTHY, 0),
-        degraded_targets=states.get(HealthState.DEGRADED, 0),
-        unhealthy_targets=states.get(HealthState.UNHEALTHY, 0),
-        unknown_targets=states.get(HealthState.UNKNOWN, 0),
-        disabled_targets=system.disabled,
-        success_rate_percent=system.success_percent,
-        queue_size=system.queue_size,
-        queue_capacity=system.queue_capacity,
-        jobs=_jobs(system.jobs),
-    )
-
-
-def _group(name: str, members: list[TargetStanding]) -> GroupShown:
-    jobs = [one.jobs for one in members]
-    states = [one.state for one in members]
-    return GroupShown(
-        group=name,
-        total_targets=len(members),
-        healthy_targets=states.count(HealthState.HEALTHY),
-        degraded_targets=states.count(HealthState.DEGRADED),
-        unhealthy_targets=states.count(HealthState.UNHEALTHY),
-        unknown_targets=states.count(HealthState.UNKNOWN),
-        jobs=_jobs(Tally(sum(one.succeeded for one in jobs), sum(one.failed for one in jobs))),
-    )
-
-
-def _jobs(tally: Tally) -> JobsShown:
-    return JobsShown(
-        total_processed=tally.finished,
-        succeeded=tally.succeeded,
-        failed=tally.failed,
-        success_rate_percent=tally.percent,
-    )
-
-
-def _shown(target: TargetStanding) -> TargetStats:
-    health = target.health
-    return TargetStats(
-        target_name=target.name,
-        target_type=target.type,
-        enabled=target.enabled,
-        origin=target.origin,
-        use=target.use,
-        health=HealthShown(
-            status=target.state,
-            success_rate_percent=health.success_rate if health else None,
-            consecutive_failures=health.consecutive_failures if health else None,
-            last_check=instant(health.last_probe) if health else None,
-        ),
-        signals=SignalsShown(**{signal.value: target.signals.get(signal) for signal in Signal}),
-        last_publish=_last(target.last),
-        jobs=_jobs(target.jobs),
-        jobs_last_hour=None if target.hour is None else _jobs(target.hour),
-    )
-
-
-def _last(last: LastPublish) -> LastPublishShown:
-    return LastPublishShown(success=instant(last.success), failure=instant(last.failure))
-
-
 def _text(snapshot: Snapshot) -> Text:
-    shown = _system(detail(snapshot, "score", ScoreDetail).system)
+    shown = system_shown(detail(snapshot, "score", ScoreDetail).system)
     return _rendered({name: value for name, value in asdict(shown).items() if isinstance(value, int | float)})
 
 
 def _target_gauges(target: TargetStanding) -> dict[str, float]:
-    shown = _jobs(target.jobs)
+    shown = jobs_shown(target.jobs)
     return {f"target_{name}": value for name, value in asdict(shown).items() if value is not None}
 
 

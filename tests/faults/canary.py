@@ -96,7 +96,11 @@ def pages(daemon: Daemon) -> list[str]:
     """Everything that can be read, by the daemon's own description; a target's own pages are those of the first."""
     described = cast(dict[str, dict[str, object]], daemon.get("/openapi.json").json()["paths"])
     streams = ("/events",)
-    return [path.replace("{name}", "one") for path in described if "get" in described[path] and path not in streams]
+    return [
+        path.replace("{name}", "one").replace("{target}", "one")
+        for path in described
+        if "get" in described[path] and path not in streams
+    ]
 
 
 def files(daemon: Daemon) -> Iterator[tuple[str, bytes]]:

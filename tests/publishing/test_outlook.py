@@ -224,7 +224,7 @@ async def test_it_looks_again_after_a_pause_and_forgets_what_is_old(file: File) 
     queue.put_nowait(made)
     await queue.join()
     assert file.asked == asked, "too early"
-    for trouble in (Unavailable(Storage.BUSY), TimeoutError(), BadRange("no")):
+    for trouble in (Unavailable(Storage.BUSY), TimeoutError(), BadRange("no"), ValueError("odd")):
         clock.advance(PAUSE)
         file.trouble = trouble
         queue.put_nowait(made)
