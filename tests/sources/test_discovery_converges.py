@@ -191,6 +191,7 @@ class World(RuleBasedStateMachine):
 async def _ended(task: asyncio.Task[None]) -> None:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
+    await asyncio.sleep(0.05)  # connections are gone some turns later than whoever had them
 
 
 def campaign(examples: int, steps: int) -> settings:
