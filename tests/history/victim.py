@@ -10,6 +10,7 @@ import sys
 from contextlib import suppress
 from pathlib import Path
 
+from exporter.history import writer
 from exporter.history.query import Reader
 from exporter.model.errors import Unavailable
 from exporter.publishing.past import Selector
@@ -25,6 +26,7 @@ def newest(reader: Reader) -> int:
 
 
 def main(path: Path, count: int) -> None:
+    writer.RETRY = 0.1  # the disk is well again at once
     number = 0
     with suppress(Unavailable):
         number = read_now(path, newest)
