@@ -86,7 +86,7 @@ class Daemon:
         self._discovery = Discovery(self._findings, self._clock, self._pools.places, self.engine.request)
         self._prober = Prober(self._pools.names, AddressPolicy(), self._clock, TlsOptions())
         self._services = PublishingServices(
-            Resolver(self._pools.names, self._clock), self._clock, self._pools.parsing, self._pools.files
+            Resolver(self._pools.names, self._clock), self._clock, self._pools.parsing, self._pools.places
         )
         # Noted before it is read: a change in between would otherwise never be seen.
         self._watch = Watch([flags.config_file] if flags.config_file else [], self._pools.files, self._changed)

@@ -15,7 +15,7 @@ class Pools:
         self.paint = DaemonPool("paint", 1)
         # One thread: whoever sends wrong passwords gets one core of the machine at most.
         self.logins = DaemonPool("logins", 1)
-        # Apart from the configuration's: targets may stand on a file system that hangs.
+        # Apart from the configuration's: targets and tokens may stand on a file system that hangs.
         self.places = DaemonPool("places", 8)
         self.parsing = DaemonPool("parsing", 2)
         self.past = DaemonPool("past", 2)

@@ -21,6 +21,7 @@ from exporter.publishing.dialects.labels import Labelling
 from exporter.publishing.dialects.mapping import Dialect
 from exporter.publishing.upstream import ReplicaState, UpstreamState
 from exporter.sources.http import Client, Request
+from exporter.sources.reading import Reader
 from exporter.sources.replica import ACCEPT, Replica
 from exporter.sources.resolver import Resolver
 from exporter.sources.tls import TlsOptions
@@ -116,6 +117,7 @@ class _Service:
         self._tools = tools
         self._labelling = Labelling(options.target_map, _hash_key(options))
         self._client = Client(tools.resolver, tools.clock, TlsOptions(server_name=tls_options(options).server_name))
+        self._reader = Reader(tools.files)
         self.renew()
         self._replicas: dict[str, Replica] = {}
         self._places = _named(options.urls or ([options.url] if options.url else []))
@@ -200,10 +202,11 @@ class _Service:
             headers["Authorization"] = Secret(f"Basic {b64encode(pair.encode()).decode()}")
         if options.bearer_token_file is not None:
             # Read every time: whoever issues such tokens renews them.
-            headers["Authorization"] = await self._tools.files(partial(_bearer, options.bearer_token_file))
+            headers["Authorization"] = await self._reader(partial(_bearer, options.bearer_token_file))
         return headers
 
     async def close(self) -> None:
+        self._reader.close()
         await self._client.close()
 
 
