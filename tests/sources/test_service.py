@@ -23,7 +23,8 @@ from exporter.model.reason import Reason
 from exporter.publishing.upstream import ReplicaState, UpstreamState
 from exporter.sources.replica import Identity
 from exporter.sources.resolver import Resolver
-from exporter.sources.service import MOST_REPLICAS, PublishingServices, tls_options
+from exporter.sources.credentials import tls_options
+from exporter.sources.service import MOST_REPLICAS, PublishingServices
 from tests.fakes.bodies import bomb, each, endless, head, packed
 from tests.fakes.clock import RealClock
 from tests.fakes.remote import TLS, Remote, Script, answer, hangs, says, serve, server_tls
