@@ -126,6 +126,6 @@ def _too_large() -> Refused:
 def _notification(body: bytes) -> CanaryNotification:
     try:
         return _decode(body)
-    except (msgspec.DecodeError, RecursionError):  # whose texts may quote the body
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # whose texts may quote the body
         message = "the body is not what Alertmanager's webhook sends"
         raise Refused(HTTPStatus.BAD_REQUEST, "bad_body", message) from None

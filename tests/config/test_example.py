@@ -70,7 +70,9 @@ def test_the_targets_in_its_comments_load_once_uncommented(tmp_path: Path) -> No
 def test_the_services_in_its_comments_load_once_uncommented(tmp_path: Path) -> None:
     block = TEXT[TEXT.index("# publishing_services:\n") : TEXT.index("# Each collector takes")]
     text = re.sub(r"^# ", "", block, flags=re.MULTILINE)
-    services = parse(text, "example", tmp_path, OPTIONS, {"ALERT_HISTORY": "x", "CANARY_TOKEN": "x" * 16}).config.publishing_services
+    services = parse(
+        text, "example", tmp_path, OPTIONS, {"ALERT_HISTORY": "x", "CANARY_TOKEN": "x" * 16}
+    ).config.publishing_services
     assert [service.dialect for service in services] == ["alert-history", "alertmanager", "prometheus"]
     canary = services[1].canary
     assert canary is not None

@@ -21,9 +21,9 @@ from exporter.engine.threads import DaemonPool
 from exporter.model.collector import Run
 from exporter.model.reason import Reason
 from exporter.publishing.upstream import ReplicaState, UpstreamState
+from exporter.sources.credentials import tls_options
 from exporter.sources.replica import Identity
 from exporter.sources.resolver import Resolver
-from exporter.sources.credentials import tls_options
 from exporter.sources.service import MOST_REPLICAS, PublishingServices
 from tests.fakes.bodies import bomb, each, endless, head, packed
 from tests.fakes.clock import RealClock
