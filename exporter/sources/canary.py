@@ -157,7 +157,7 @@ class _Flight:
         await asyncio.sleep(max(0.0, moment - self._clock.monotonic()))
 
     async def _sent(self, id: str) -> Failure | None:
-        """Sends it to every replica, as they tell each other too late; None if one of them took it."""
+        """Sends it to every replica, as Prometheus does; None if one of them took it."""
         timeout = min(_LONGEST_SENDING, self._options.lost_after)
         try:
             async with asyncio.timeout(timeout):
@@ -175,7 +175,7 @@ class _Flight:
 
     async def _post(self, request: Request, timeout: float) -> Failure | None:
         try:
-            (await self._client.ask(request, timeout)).expect(*_TAKEN)
+            (await self._client.ask(request, timeout, body=False)).expect(*_TAKEN)
         except Failure as failure:
             return failure
         return None

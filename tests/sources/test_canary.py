@@ -54,7 +54,7 @@ class Post:
     def __call__(self, *arguments: object, **more: object) -> Post:
         return self
 
-    async def ask(self, request: Request, timeout: float) -> Reply:
+    async def ask(self, request: Request, timeout: float, body: bool) -> Reply:
         (alert,) = msgspec.json.decode(request.content)
         id = alert["labels"]["canary_id"]
         loop = asyncio.get_running_loop()
