@@ -34,11 +34,12 @@ def main(folder: Path) -> int:
     print("\nbeside them:", flush=True)
     aside = beside.wait()
     print(said.read_text(errors="replace"), flush=True)
-    if aside == 1:
-        print("trying again what failed beside others", flush=True)
-        aside = subprocess.call([*_beside(), *BESIDE, "--last-failed"], env=_environ(folder / "beside.json"))
     tally = Tally.load(folder / "one.json")
     tally.add(Tally.load(folder / "beside.json"))
+    if aside == 1:
+        print("trying again what failed beside others", flush=True)
+        aside = subprocess.call([*_beside(), *BESIDE, "--last-failed"], env=_environ(folder / "again.json"))
+        tally.rows.update(Tally.load(folder / "again.json").rows)
     print("\n".join(tally.lines()))
     return code or aside
 
