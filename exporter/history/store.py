@@ -97,6 +97,8 @@ class Store:
         execute("pragma synchronous = full")
         execute("pragma temp_store = memory")
         self._migrate(version)
+        # What of a log has reached the disk nobody knows after a write that failed; what comes behind it rests on it.
+        execute("pragma wal_checkpoint(truncate)").fetchone()
 
     def _version(self) -> int:
         execute = self.database.execute
@@ -135,11 +137,13 @@ class Store:
             self._watched.note()
 
     def write(self, batch: Batch, gap: int) -> None:
-        """Stores a snapshot, unless it is there already: a commit that failed may have reached the disk."""
+        """Stores a snapshot, once."""
         database = self.database
-        newest = database.execute("select at, snapshot from raw order by seq desc limit 1").fetchone()
-        if newest == (batch.at, batch.snapshot):
-            return
+        newest = database.execute("select at, snapshot, seq from raw order by seq desc limit 1").fetchone()
+        if newest is not None and newest[:2] == (batch.at, batch.snapshot):
+            # A commit that failed can be seen all the same, though perhaps only in memory: it is made again.
+            database.execute("delete from raw where seq = ?", newest[2:])
+            count_rows(database, -1)
         database.execute("insert into raw values (null, ?, ?, ?, ?, ?)", (batch.at, gap, *batch[1:]))
         count_rows(database, 1)
 

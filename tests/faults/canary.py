@@ -105,10 +105,10 @@ def pages(daemon: Daemon) -> list[str]:
 
 
 def files(daemon: Daemon) -> Iterator[tuple[str, bytes]]:
-    """Everything it wrote: its two streams, and files in its folder."""
+    """Everything it wrote: its two streams, files in its folder, and its databases."""
     yield "stdout", daemon.stdout.read_bytes()
     yield "stderr", daemon.stderr.read_bytes()
-    for path in sorted(daemon.folder.rglob("*")):
+    for path in sorted([*daemon.folder.rglob("*"), *daemon.folder.parent.rglob("*.db*")]):
         with suppress(OSError):
             if path.is_file():
                 yield path.name, path.read_bytes()

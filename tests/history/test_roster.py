@@ -103,7 +103,8 @@ def test_a_short_failure_of_an_upstream_does_not_hide_what_is_new_after_it(keepe
     assert [increase.amount for increase in found] == [0.0, 3.0, 0.0]
 
 
-def test_card7_metrics_over_the_cap_are_not_kept_and_that_is_told(keeper: Keeper) -> None:
+@pytest.mark.matrix
+def test_CARD7_metrics_over_the_cap_are_not_kept_and_that_is_told(keeper: Keeper) -> None:
     """Those that are there already stay."""
     left_out = capped(keeper, 10)
     keeper.keep(0, jobs({(f"t{number}", "x"): 1.0 for number in range(8)}))
@@ -113,7 +114,8 @@ def test_card7_metrics_over_the_cap_are_not_kept_and_that_is_told(keeper: Keeper
     assert len(found) == count(keeper, "metric") == 10
 
 
-def test_card7_metrics_not_seen_for_longest_make_room(keeper: Keeper) -> None:
+@pytest.mark.matrix
+def test_CARD7_metrics_not_seen_for_longest_make_room(keeper: Keeper) -> None:
     """A million names in turn take no more room than the cap; ids are never used twice."""
     left_out = capped(keeper, 50)
     for number in range(40):

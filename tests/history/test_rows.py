@@ -29,6 +29,8 @@ from tests.history.build import EPOCH, Keeper, Running, depth, integrity, jobs, 
 from tests.history.victim import EVERY, newest
 from tests.programs import program
 
+pytestmark = pytest.mark.matrix
+
 JOBS = Selector("publishing_jobs_total")
 DAY = 24 * HOUR
 CHECKOUT = Path(__file__).parents[2]
@@ -67,7 +69,7 @@ def increase(path: Path, end: float = 2 * DAY) -> float:
     return found.amount
 
 
-def test_db1_a_full_disk_loses_nothing_within_the_buffer(small: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_DB1_a_full_disk_loses_nothing_within_the_buffer(small: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It is told once, the snapshots wait, and are stored when there is room again."""
     path, filler = small / "history.db", small / "filler"
     with Running(path) as running, caplog.at_level(logging.INFO):
@@ -87,7 +89,7 @@ def test_db1_a_full_disk_loses_nothing_within_the_buffer(small: Path, caplog: py
     assert told == ["history is not stored", "history is stored again"]
 
 
-def test_db1_a_database_at_its_limit_recovers(path: Path) -> None:
+def test_DB1_a_database_at_its_limit_recovers(path: Path) -> None:
     """The same where no file system can be made small: SQLite itself refuses to grow."""
     limited = True
 
@@ -109,7 +111,7 @@ def test_db1_a_database_at_its_limit_recovers(path: Path) -> None:
     assert integrity(path) == "ok"
 
 
-def test_db2_a_read_only_file_system_means_no_history(small: Path) -> None:
+def test_DB2_a_read_only_file_system_means_no_history(small: Path) -> None:
     """At the start: it is said, and whoever reads is told why."""
     path = small / "history.db"
     with Running(path) as running:
@@ -122,7 +124,7 @@ def test_db2_a_read_only_file_system_means_no_history(small: Path) -> None:
     assert trouble(path) in (Storage.READONLY, Storage.IO)
 
 
-def test_db2_a_file_that_becomes_read_only_is_told(path: Path) -> None:
+def test_DB2_a_file_that_becomes_read_only_is_told(path: Path) -> None:
     """Later: nothing is lost within the buffer either."""
     frozen = True
 
@@ -141,7 +143,7 @@ def test_db2_a_file_that_becomes_read_only_is_told(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["header", "cut", "folder", "words"])
-def test_db3_a_broken_file_is_set_aside_at_the_start(path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
+def test_DB3_a_broken_file_is_set_aside_at_the_start(path: Path, damage: str, caplog: pytest.LogCaptureFixture) -> None:
     """Its bytes are still there under another name, and a new one is in use."""
     with Running(path) as running:
         for number in range(200):
@@ -167,7 +169,7 @@ def test_db3_a_broken_file_is_set_aside_at_the_start(path: Path, damage: str, ca
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe"])
-def test_db3_what_was_never_a_file_is_left_alone(path: Path, kind: str) -> None:
+def test_DB3_what_was_never_a_file_is_left_alone(path: Path, kind: str) -> None:
     """A path that names somebody's folder must not rename it."""
     if kind == "folder":
         path.mkdir()
@@ -181,7 +183,7 @@ def test_db3_what_was_never_a_file_is_left_alone(path: Path, kind: str) -> None:
     assert path.is_dir() if kind == "folder" else path.is_fifo()
 
 
-def test_db3_an_empty_file_is_begun(path: Path) -> None:
+def test_DB3_an_empty_file_is_begun(path: Path) -> None:
     """Nothing was in it."""
     path.touch()
     with Running(path) as running:
@@ -189,7 +191,7 @@ def test_db3_an_empty_file_is_begun(path: Path) -> None:
     assert kept(path) == [1]
 
 
-def test_db3_a_file_that_breaks_in_mid_life_is_set_aside_without_a_restart(path: Path) -> None:
+def test_DB3_a_file_that_breaks_in_mid_life_is_set_aside_without_a_restart(path: Path) -> None:
     """The writer finds it, or a reader tells it."""
     with Running(path) as running:
         for number in range(100):
@@ -210,7 +212,7 @@ def test_db3_a_file_that_breaks_in_mid_life_is_set_aside_without_a_restart(path:
     assert kept(path) == [101]
 
 
-def test_db3_a_file_that_is_cut_in_mid_life_is_noticed(path: Path) -> None:
+def test_DB3_a_file_that_is_cut_in_mid_life_is_noticed(path: Path) -> None:
     """Although SQLite would go on in what it remembers."""
     with Running(path) as running:
         running.store(0)
@@ -224,7 +226,7 @@ def test_db3_a_file_that_is_cut_in_mid_life_is_noticed(path: Path) -> None:
     assert kept(path) == [3]
 
 
-def test_db4_another_writer_delays_and_loses_nothing(path: Path) -> None:
+def test_DB4_another_writer_delays_and_loses_nothing(path: Path) -> None:
     """For longer than the writer waits at once: what comes meanwhile is stored afterwards."""
     with Running(path) as running:
         running.store(0)
@@ -239,7 +241,7 @@ def test_db4_another_writer_delays_and_loses_nothing(path: Path) -> None:
     assert running.counted("history_dropped_snapshots_total") == 0.0
 
 
-def test_db4_what_cannot_wait_any_more_is_dropped_and_counted(path: Path) -> None:
+def test_DB4_what_cannot_wait_any_more_is_dropped_and_counted(path: Path) -> None:
     """The newest are kept: the queue is bounded."""
     with Running(path) as running:
         running.store(0)
@@ -290,20 +292,20 @@ def killed(path: Path, loops: int) -> None:
         assert found.amount == last - 1
 
 
-def test_db5_nothing_that_was_told_to_be_stored_is_lost_by_a_kill(path: Path) -> None:
+def test_DB5_nothing_that_was_told_to_be_stored_is_lost_by_a_kill(path: Path) -> None:
     """Twenty times: every cycle is there once, in one tier or another, and the file is whole."""
     killed(path, 20)
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_db5_nothing_is_lost_by_two_hundred_kills(path: Path) -> None:
+def test_DB5_nothing_is_lost_by_two_hundred_kills(path: Path) -> None:
     """The same for as long as it takes."""
     killed(path, 200)
 
 
 @pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
-def test_db6_a_disk_that_fails_once_is_no_success(path: Path, call: str) -> None:
+def test_DB6_a_disk_that_fails_once_is_no_success(path: Path, call: str) -> None:
     """The snapshot is not told to be stored before it is, and it is stored once."""
     strace = program("strace")
     inject = f"inject={call}:error=EIO:when=12"
@@ -318,7 +320,7 @@ def test_db6_a_disk_that_fails_once_is_no_success(path: Path, call: str) -> None
     assert increase(path) == 11.0
 
 
-def test_db7_a_file_that_vanishes_is_noticed_with_the_next_snapshot(path: Path) -> None:
+def test_DB7_a_file_that_vanishes_is_noticed_with_the_next_snapshot(path: Path) -> None:
     """It would otherwise be written on, without a name, and gone with the process."""
     with Running(path) as running:
         running.store(0)
@@ -334,7 +336,7 @@ def test_db7_a_file_that_vanishes_is_noticed_with_the_next_snapshot(path: Path) 
     assert integrity(path) == "ok"
 
 
-def test_db7_a_file_that_is_replaced_is_written_from_then_on(path: Path, tmp_path: Path) -> None:
+def test_DB7_a_file_that_is_replaced_is_written_from_then_on(path: Path, tmp_path: Path) -> None:
     """What is in the new one stays."""
     other = tmp_path / "other.db"
     with Running(other) as running:
@@ -348,7 +350,7 @@ def test_db7_a_file_that_is_replaced_is_written_from_then_on(path: Path, tmp_pat
     assert kept(path) == [1, 12]
 
 
-def test_db7_a_folder_that_vanishes_is_told(path: Path, tmp_path: Path) -> None:
+def test_DB7_a_folder_that_vanishes_is_told(path: Path, tmp_path: Path) -> None:
     """And when it is back, so is the history."""
     folder = tmp_path / "folder"
     with Running(folder / "history.db") as running:
@@ -359,7 +361,7 @@ def test_db7_a_folder_that_vanishes_is_told(path: Path, tmp_path: Path) -> None:
     assert kept(folder / "history.db") == [1, 2]
 
 
-def test_db8_a_clock_that_jumps_far_ahead_and_back_costs_nothing(path: Path) -> None:
+def test_DB8_a_clock_that_jumps_far_ahead_and_back_costs_nothing(path: Path) -> None:
     """Nothing is purged on its word, no number is negative, and what is asked is answered."""
     with Running(path) as running:
         for number in range(600):
@@ -379,7 +381,7 @@ def test_db8_a_clock_that_jumps_far_ahead_and_back_costs_nothing(path: Path) -> 
     assert min(min(track.total), min(track.jump)) == 0.0
 
 
-def test_db9_a_clock_that_is_set_back_a_day_loses_nothing(path: Path) -> None:
+def test_DB9_a_clock_that_is_set_back_a_day_loses_nothing(path: Path) -> None:
     """The same minutes are lived through twice; both times count."""
     with Running(path) as running:
         for round_, number in [(0, each) for each in range(120)] + [(1, each) for each in range(120)]:
@@ -395,7 +397,7 @@ def test_db9_a_clock_that_is_set_back_a_day_loses_nothing(path: Path) -> None:
     assert min(min(track.total), min(track.jump)) == 0.0
 
 
-def test_db10_a_newer_file_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_DB10_a_newer_file_is_left_alone(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It says which version it is, and not a byte is changed."""
     with Running(path) as running:
         running.store(0)
@@ -411,7 +413,7 @@ def test_db10_a_newer_file_is_left_alone(path: Path, caplog: pytest.LogCaptureFi
     assert trouble(path) is Storage.VERSION
 
 
-def test_db10_the_database_of_another_program_is_left_alone(path: Path) -> None:
+def test_DB10_the_database_of_another_program_is_left_alone(path: Path) -> None:
     """A wrong path must not cost somebody his data."""
     with closing(sqlite3.connect(path)) as database:
         database.execute("create table theirs (a)")
@@ -423,7 +425,7 @@ def test_db10_the_database_of_another_program_is_left_alone(path: Path) -> None:
     assert path.read_bytes() == content
 
 
-def test_db10_an_older_file_is_brought_up_in_one_transaction(path: Path) -> None:
+def test_DB10_an_older_file_is_brought_up_in_one_transaction(path: Path) -> None:
     """Or it stays as it was, whole, if that fails or is cut short."""
     first = "create table a (x); insert into a values (1)"
     Store(path, [first]).close()
@@ -438,7 +440,7 @@ def test_db10_an_older_file_is_brought_up_in_one_transaction(path: Path) -> None
         assert database.execute("select x from b").fetchone() == (2,)
 
 
-def test_db11_a_reader_that_stays_does_not_let_the_log_grow_for_ever(path: Path) -> None:
+def test_DB11_a_reader_that_stays_does_not_let_the_log_grow_for_ever(path: Path) -> None:
     """It keeps the log from being cut; once it has gone, that is done."""
     log = sibling(path, "-wal")
     keeper = Keeper(path)
@@ -460,7 +462,7 @@ def test_db11_a_reader_that_stays_does_not_let_the_log_grow_for_ever(path: Path)
     keeper.close()
 
 
-def test_db11_a_question_ends_at_its_deadline(path: Path) -> None:
+def test_DB11_a_question_ends_at_its_deadline(path: Path) -> None:
     """Within SQLite and outside of it."""
     keeper = Keeper(path)
     keeper.keep(0, jobs({(f"t{number}", "x"): 1.0 for number in range(5000)}))
@@ -474,7 +476,7 @@ def test_db11_a_question_ends_at_its_deadline(path: Path) -> None:
     keeper.close()
 
 
-def test_db12_a_second_daemon_waits_for_the_first(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_DB12_a_second_daemon_waits_for_the_first(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """It says why; when the first has gone it takes over, with what it has kept meanwhile."""
     with Running(path) as first:
         first.store(0)
@@ -489,7 +491,7 @@ def test_db12_a_second_daemon_waits_for_the_first(path: Path, caplog: pytest.Log
     assert any("another daemon" in str(getattr(record, "fields", "")) for record in caplog.records)
 
 
-def test_db13_ten_years_are_answered_or_refused_in_no_time(keeper: Keeper) -> None:
+def test_DB13_ten_years_are_answered_or_refused_in_no_time(keeper: Keeper) -> None:
     """By the hour they are few numbers, by the minute too many."""
     for second in range(0, 5 * HOUR, 900):
         keeper.keep(second, jobs(float(second)))
@@ -504,7 +506,7 @@ def test_db13_ten_years_are_answered_or_refused_in_no_time(keeper: Keeper) -> No
         keeper.ask(lambda reader: reader.listing(limit=-1))
 
 
-def test_db14_retention_goes_in_steps_between_which_snapshots_are_stored(keeper: Keeper) -> None:
+def test_DB14_retention_goes_in_steps_between_which_snapshots_are_stored(keeper: Keeper) -> None:
     """Whatever there is to delete: a write never waits for more than one step."""
     keeper.keep(0, depth(1.0))
     with keeper.store.transaction() as database:
@@ -521,7 +523,7 @@ def test_db14_retention_goes_in_steps_between_which_snapshots_are_stored(keeper:
     assert keeper.store.rows() == rows_left == 1 + len(steps)
 
 
-def test_db15_a_file_system_without_shared_memory_falls_back(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_DB15_a_file_system_without_shared_memory_falls_back(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     """Without a write-ahead log it is slower, and that is said."""
     store = Store(path, vfs="unix-dotfile")
     with store.transaction() as database:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -88,13 +89,28 @@ def test_a_file_that_cannot_be_opened_is_told_apart(tmp_path: Path, monkeypatch:
     assert unavailable(error, path).reason is Storage.READONLY
 
 
-def test_a_snapshot_is_stored_once(keeper: Keeper) -> None:
-    """A commit that failed may have reached the disk all the same; then it is tried again."""
+def test_a_snapshot_is_stored_once_and_not_believed_to_be(keeper: Keeper) -> None:
+    """A commit that failed may be seen all the same, and be in memory alone: it is written anew."""
+    log = sibling(keeper.path, "-wal")
     keeper.keep(0, depth(1.0))
+    size = log.stat().st_size
     keeper.number -= 1
     keeper.keep(0, depth(1.0))
+    assert log.stat().st_size > size
     assert kept(keeper.path) == [1]
     assert keeper.store.rows() == 1
+
+
+def test_a_log_that_was_left_is_in_the_file_before_anything_is_stored(keeper: Keeper, tmp_path: Path) -> None:
+    """What comes behind it in the log would be lost with it."""
+    keeper.keep(0, depth(1.0))
+    path = tmp_path / "left.db"
+    for suffix in ("", "-wal"):
+        shutil.copy(sibling(keeper.path, suffix), sibling(path, suffix))
+    store = Store(path)
+    assert sibling(path, "-wal").stat().st_size == 0
+    assert kept(path) == [1]
+    store.close()
 
 
 def test_a_failed_transaction_leaves_nothing(keeper: Keeper) -> None:
