@@ -18,7 +18,7 @@ from tests.faults.process import Daemon, until
 from tests.faults.scene import Config, Scene
 from tests.faults.surroundings import superuser
 from tests.history.build import integrity, kept
-from tests.programs import program
+from tests.programs import program, tracer
 
 pytestmark = pytest.mark.slow
 
@@ -224,12 +224,12 @@ def test_DB4_another_writer_delays_and_loses_nothing(scene: Scene) -> None:
 def failing(daemon: Daemon, call: str, error: str) -> Iterator[None]:
     """Lets every such call of the process fail, for a while."""
     inject = ["-e", f"trace={call}", "-e", f"inject={call}:error={error}"]
-    command = [program("strace"), "-f", "-o", "/dev/null", *inject, "-p", str(daemon.pid)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as tracer:
+    command = [tracer(), "-f", "-o", "/dev/null", *inject, "-p", str(daemon.pid)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as tracing:
         try:
             yield
         finally:
-            tracer.terminate()
+            tracing.terminate()
 
 
 def test_DB6_a_disk_that_does_not_take_what_was_written_is_no_success(scene: Scene) -> None:

@@ -27,7 +27,7 @@ from exporter.model.reason import Storage
 from exporter.publishing.past import HOUR, BadRange, Selector
 from tests.history.build import EPOCH, Keeper, Running, depth, integrity, jobs, kept, read_now, until
 from tests.history.victim import EVERY, newest
-from tests.programs import program
+from tests.programs import tracer
 
 pytestmark = pytest.mark.matrix
 
@@ -307,7 +307,7 @@ def test_DB5_nothing_is_lost_by_two_hundred_kills(path: Path) -> None:
 @pytest.mark.parametrize("call", ["fdatasync", "pwrite64"])
 def test_DB6_a_disk_that_fails_once_is_no_success(path: Path, call: str) -> None:
     """The snapshot is not told to be stored before it is, and it is stored once."""
-    strace = program("strace")
+    strace = tracer()
     inject = f"inject={call}:error=EIO:when=12"
     command = [strace, "-f", "-o", "/dev/null", "-e", f"trace={call}", "-e", inject]
     command += [sys.executable, "-m", "tests.history.victim", str(path), "12"]
