@@ -19,7 +19,7 @@ from exporter.app.daemon import Daemon
 from exporter.app.loop import run_loop
 from exporter.app.settings import Flags, settle
 from exporter.config.loader import ConfigError, schema
-from exporter.config.types import listen_address, url_path
+from exporter.config.types import listen_address, service_url, url_path
 from exporter.model.reason import Outcome
 from exporter.model.snapshot import Snapshot
 
@@ -129,6 +129,7 @@ def _parser() -> argparse.ArgumentParser:
         _file_flag(added[name])
     for name in ("serve", "demo"):
         _web_flags(added[name])
+        _storage_flag(added[name])
     for name in ("serve", "demo", "once"):
         _common_flags(added[name], version)
     added["check-config"].add_argument("files", nargs="+", type=Path, metavar="F", help="configuration files")
@@ -145,6 +146,13 @@ def _file_flag(parser: argparse.ArgumentParser) -> None:
         type=Path,
         metavar="F",
         help="configuration (YAML); without it every collector that needs none runs on the defaults",
+    )
+    parser.add_argument(
+        "--alertmanager.url",
+        dest="alertmanager_url",
+        type=_checked(service_url),
+        metavar="URL",
+        help="watch this Alertmanager as well, without a configuration too",
     )
 
 
@@ -195,6 +203,16 @@ def _web_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _storage_flag(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--storage.path",
+        dest="storage_path",
+        type=lambda text: Path(text).absolute(),
+        metavar="F",
+        help="where history is kept (default: platform-exporter.db beside the configuration)",
+    )
+
+
 def _checked(check: Callable[[str], str]) -> Callable[[str], str]:
     """The check of a configuration key, for the flag that stands for it."""
 
@@ -238,6 +256,8 @@ def _flags(options: argparse.Namespace) -> Flags:
         route_prefix=prefix if prefix is not None else urlsplit(external).path.rstrip("/"),
         enable_lifecycle=getattr(options, "enable_lifecycle", None),
         web_config_file=getattr(options, "web_config_file", None),
+        alertmanager_url=getattr(options, "alertmanager_url", None),
+        storage_path=getattr(options, "storage_path", None),
         log_level=options.log_level,
         log_format=options.log_format,
         collectors={name: switch == "on" for name, switch in switches.items()},
@@ -259,9 +279,11 @@ def _demo(options: argparse.Namespace) -> int:
 
     async def show() -> bool:
         demo = await start()
-        daemon = Daemon(replace(_flags(options), config_text=demo.config_text), os.environ)
         try:
-            await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses))
+            flags = _flags(options)
+            storage = flags.storage_path or demo.folder / "platform-exporter.db"
+            daemon = Daemon(replace(flags, config_text=demo.config_text, storage_path=storage), os.environ)
+            await daemon.serve(lambda addresses: _welcome(daemon.scheme, addresses, demo.slack_url))
         finally:
             await demo.stop()
         return daemon.failed
@@ -269,10 +291,11 @@ def _demo(options: argparse.Namespace) -> int:
     return FAILED if run_loop(show) else FINE
 
 
-def _welcome(scheme: str, addresses: Sequence[str]) -> None:
+def _welcome(scheme: str, addresses: Sequence[str], receiver: str) -> None:
     for address in addresses:
         url = f"{scheme}://{address}"
-        print(f"\n  Status page  {url}/\n  Metrics      {url}/metrics\n  Stop         Ctrl-C\n", flush=True)
+        print(f"\n  Status page  {url}/\n  Metrics      {url}/metrics")
+    print(f"  Break Slack  curl -X POST {receiver}/-/break      (and /-/heal)\n  Stop         Ctrl-C\n", flush=True)
 
 
 def _once(options: argparse.Namespace) -> int:

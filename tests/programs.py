@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 
 import pytest
 
@@ -17,4 +18,25 @@ def program(name: str) -> str:
     return path
 
 
-_PACKAGE = {"promtool": "prometheus", "amtool": "prometheus-alertmanager", "kubectl": "kubernetes-client"}
+def tracer() -> str:
+    """The path of strace; skips the test where no process may be traced."""
+    strace = program("strace")
+    with subprocess.Popen(["sleep", "60"]) as watched:
+        # To be attached to is forbidden in more places than to be started.
+        attach = [strace, "-o", "/dev/null", "-p", str(watched.pid)]
+        with subprocess.Popen(attach, stderr=subprocess.PIPE, text=True) as tracing:
+            assert tracing.stderr is not None
+            said = tracing.stderr.readline()
+            tracing.terminate()
+        watched.kill()
+    if "attached" not in said:
+        pytest.skip("processes cannot be traced here")
+    return strace
+
+
+_PACKAGE = {
+    "promtool": "prometheus",
+    "amtool": "prometheus-alertmanager",
+    "kubectl": "kubernetes-client",
+    "mkfs.ext4": "e2fsprogs",
+}

@@ -62,6 +62,9 @@ def test_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
         (["--web.listen-address=nowhere"], "127.0.0.1:9847"),
         (["--web.telemetry-path=metrics"], "expected a path such as /metrics"),
         (["--web.route-prefix=../x"], "expected a path"),
+        (["--alertmanager.url=localhost:9093"], "the url must begin with http:// or https://"),
+        (["--alertmanager.url=http://u:p@localhost:9093"], "must not carry a user or password"),
+        (["--alertmanager.url=http://localhost:9093?x=1"], "the url must have no query"),
         (["--collector.ghost"], "--collector.ghost: no such collector; there are: health"),
     ],
 )
@@ -158,6 +161,8 @@ def test_check_config_lists_the_mistakes_of_the_web_configuration_too(
 
 
 def test_the_demo_says_https_where_it_is(capsys: pytest.CaptureFixture[str]) -> None:
-    """What is printed can be opened."""
-    cli._welcome("https", ["127.0.0.1:1"])
-    assert "https://127.0.0.1:1/metrics" in capsys.readouterr().out
+    """What is printed can be opened, and the receiver can be broken."""
+    cli._welcome("https", ["127.0.0.1:1"], "http://127.0.0.1:2")
+    printed = capsys.readouterr().out
+    assert "https://127.0.0.1:1/metrics" in printed
+    assert "curl -X POST http://127.0.0.1:2/-/break" in printed

@@ -12,7 +12,7 @@ from exporter.app.daemon import Daemon
 from exporter.app.settings import Flags
 from exporter.exposition.process import ProcessMetrics
 from exporter.model.metric import Family
-from exporter.model.reason import Drop, Outcome, Reason
+from exporter.model.reason import Drop, Outcome, Reason, Storage
 from exporter.web.events import Events
 from exporter.web.routes import table
 
@@ -25,10 +25,10 @@ def section(title: str) -> str:
 
 
 def families() -> list[Family]:
-    """Everything that can be on a page of the daemon on its defaults."""
+    """Everything that can be on a page of the daemon on its defaults, with a service to watch."""
 
     async def declared() -> list[Family]:
-        daemon = Daemon(Flags(), {})
+        daemon = Daemon(Flags(alertmanager_url="http://127.0.0.1:9093"), {})
         entries = daemon._assembly.plan.entries
         return [*(family for entry in entries for family in entry.collector.families or ()), *daemon._meter.families]
 
@@ -58,7 +58,7 @@ def test_the_table_of_paths_is_that_of_the_router() -> None:
 def test_the_closed_sets_are_complete() -> None:
     """Whoever writes an alert finds every outcome and reason."""
     text = section("Series")
-    for word in (*Outcome, *Reason, *Drop):
+    for word in (*Outcome, *Reason, *Drop, *Storage):
         assert f"`{word}`" in text
 
 

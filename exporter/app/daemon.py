@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from exporter import __revision__, __version__
+from exporter.app.archive import Archive
 from exporter.app.assembly import Assembly, assemble, policy_of, tls_of
 from exporter.app.origins import Origins, problems_in_files
+from exporter.app.pools import Pools
 from exporter.app.process import Backstop, Reserve, Signals
 from exporter.app.settings import Flags, Settings, differences, settle
 from exporter.collectors.health import Health
@@ -28,7 +30,6 @@ from exporter.config.watch import Watch
 from exporter.engine.clock import SystemClock
 from exporter.engine.engine import Engine
 from exporter.engine.memory import Memory
-from exporter.engine.threads import DaemonPool
 from exporter.engine.watchdog import Watchdog
 from exporter.exposition.format import Format
 from exporter.exposition.pages import Pages
@@ -41,8 +42,11 @@ from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
 from exporter.publishing.health import TargetHealth
 from exporter.publishing.policy import AddressPolicy
+from exporter.sources.canary import Canaries
 from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
+from exporter.sources.resolver import Resolver
+from exporter.sources.service import PublishingServices
 from exporter.sources.tls import TlsOptions
 from exporter.web.access import Access
 from exporter.web.server import Server
@@ -53,7 +57,7 @@ _log = logging.getLogger("exporter")
 SELF_PREFIX = "platform_exporter_"
 
 # A stop may take ten seconds in all; each step has its share of it.
-STOP_SERVER, STOP_WORK, STOP_BY = 3.0, 2.0, 8.0
+STOP_SERVER, STOP_WORK, STOP_HISTORY, STOP_BY = 3.0, 2.0, 1.5, 8.5
 
 
 class Daemon:
@@ -65,20 +69,10 @@ class Daemon:
         self._clock = SystemClock()
         self._meter = Meter(SELF_PREFIX)
         self._log = Log(self._meter)
-        self._files = DaemonPool("files", 2)
-        self._names = DaemonPool("names", 8)
-        self._calls = DaemonPool("calls", 64)
-        self._paint = DaemonPool("paint", 1)
-        # One thread: whoever sends wrong passwords gets one core of the machine at most.
-        self._logins = DaemonPool("logins", 1)
-        # Apart from the configuration's: targets may stand on a file system that hangs.
-        self._places = DaemonPool("places", 8)
-        pools = (self._files, self._names, self._calls, self._paint, self._logins, self._places)
+        self._pools = Pools()
         self._memory = Memory.of_this_process(self._meter)
-        self.engine = Engine(
-            self._clock, self._meter, self._calls, lambda: sum(pool.abandoned for pool in pools), self._memory
-        )
-        self.pages = Pages(self._paint)
+        self.engine = Engine(self._clock, self._meter, self._pools.calls, self._pools.abandoned, self._memory)
+        self.pages = Pages(self._pools.paint)
         self._watchdog = Watchdog(self._clock, self.engine.metrics.lag.labels(), self._reassert)
         self._build_info()
         self._reloaded = self._meter.gauge(
@@ -89,16 +83,22 @@ class Daemon:
         ).labels()
         self._targets = TargetDirectory()
         self._findings = Findings(self._targets)
-        self._origins = Origins(environ, self._places, self._clock)
-        self._discovery = Discovery(self._findings, self._clock, self._places, self.engine.request)
-        self._prober = Prober(self._names, AddressPolicy(), self._clock, TlsOptions())
+        self._origins = Origins(environ, self._pools.places, self._clock)
+        self._discovery = Discovery(self._findings, self._clock, self._pools.places, self.engine.request)
+        self._prober = Prober(self._pools.names, AddressPolicy(), self._clock, TlsOptions())
+        resolver = Resolver(self._pools.names, self._clock)
+        self._services = PublishingServices(resolver, self._clock, self._pools.parsing, self._pools.places)
+        self._canaries = Canaries(resolver, self._clock, self._pools.places)
         # Noted before it is read: a change in between would otherwise never be seen.
-        self._watch = Watch([flags.config_file] if flags.config_file else [], self._files, self._changed)
+        self._watch = Watch([flags.config_file] if flags.config_file else [], self._pools.files, self._changed)
         self._watch.note()
         self._settings = settle(flags, environ)
         self._watch.follow(self._settings.watched)
         web_file = self._settings.config.web.config_file
-        self._access = Access(Path(web_file) if web_file else None, self._files, self._logins, self._clock, self._meter)
+        self._access = Access(
+            Path(web_file) if web_file else None, self._pools.files, self._pools.logins, self._clock, self._meter
+        )
+        self.archive = self._archived(self._settings.config)
         self._server = Server(self._site(self._settings.config))
         self._assembly = self._assemble(self._settings)
         self._reserve = Reserve()
@@ -114,6 +114,11 @@ class Daemon:
         info = self._meter.gauge("build_info", "What is running; always 1.", labels)
         info.labels(__version__, __revision__, platform.python_version()).set(1.0)
 
+    def _archived(self, config: Config) -> Archive:
+        file = self._flags.config_file
+        folder = file.parent if file else Path()
+        return Archive(config, folder, self._pools.past, self._clock, self._meter, refuse=lambda: self._memory.short)
+
     # -- configuration
 
     def _assemble(self, settings: Settings) -> Assembly:
@@ -125,6 +130,9 @@ class Daemon:
             targets=self._targets,
             prober=self._prober,
             findings=self._findings,
+            services=self._services if config.publishing_services else None,
+            canaries=self._canaries.tally,
+            outlook=self.archive.outlook,
         )
         return assemble(settings, parts, self._meter.families)
 
@@ -149,9 +157,9 @@ class Daemon:
             if not dry_run:
                 self._next_reload = None
             try:
-                settings = await self._files(self._settle)
+                settings = await self._pools.files(self._settle)
                 changes = tuple(differences(self._settings.config, settings.config))
-                fixed = [path for path in changes if path.startswith("web.")]
+                fixed = [path for path in changes if path.startswith(("web.", "history.path"))]
                 if fixed:
                     message = "cannot change while the daemon runs: restart it"
                     raise ConfigError(tuple(Problem(message, path) for path in fixed))
@@ -176,11 +184,14 @@ class Daemon:
             say(_log, logging.ERROR, "configuration refused, the last good one stays", problem=str(problem))
 
     async def _adopt(self, settings: Settings, fresh: Assembly, changes: Sequence[str]) -> None:
+        self._services.configure(settings.config.publishing_services, settings.dialects)
+        self._canaries.configure(settings.config.publishing_services)
         if changes or settings.catalogue != self._settings.catalogue:
             self._assembly = fresh.keeping(self._assembly)
             self._log.configure(settings.config.log.level, settings.config.log.format)
             await self.engine.configure(self._assembly.plan)
             self._tell_of_namesakes()
+        self.archive.configure(settings.config)
         self._aim(settings.config)
         if any(path.startswith("targets.") for path in changes):
             self._find(settings.config)
@@ -214,6 +225,7 @@ class Daemon:
         """One refresh of the targets, one cycle of everything, and its page."""
         config = self._settings.config
         self._log.start(config.log.level, config.log.format)
+        self._services.configure(config.publishing_services, self._settings.dialects)
         self._aim(config)
         self._find(config)
         await self._discovery.refresh()
@@ -237,11 +249,14 @@ class Daemon:
         self._backstop = Backstop(STOP_BY)
         self._signals = self._handlers()
         self._signals.take()
+        self._services.configure(config.publishing_services, self._settings.dialects)
         self._aim(config)
         self._find(config)
+        self._canaries.configure(config.publishing_services)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
+        self.archive.configure(config)
         self._tell_of_namesakes()
         for work in (
             self.engine.run(),
@@ -250,6 +265,7 @@ class Daemon:
             self._access.run(),
             self._discovery.run(),
             self._settle_memory(),
+            *self.archive.work(self.engine.feed),
         ):
             self._keep(work)
         path = self._flags.route_prefix + config.web.telemetry_path
@@ -263,6 +279,7 @@ class Daemon:
         for task in self._tasks:
             task.cancel()
         await self.engine.stop(STOP_WORK)
+        await self.archive.stop(self.engine.feed, STOP_HISTORY)
         await self._close()
         self._backstop.close()
 
@@ -286,8 +303,10 @@ class Daemon:
             reload=self.reload,
             refresh=self._discovery.ask,
             check=self._check,
+            canaries=self._canaries,
             alive=self.engine.alive,
             clock=self._clock,
+            offload=self._pools.answers,
             meter=self._meter,
             short_of_memory=lambda: self._memory.short,
             version=__version__,
@@ -364,4 +383,6 @@ class Daemon:
             async with asyncio.timeout(1.0):
                 await self._discovery.close()
                 await self._prober.close()
+                await self._canaries.close()
+                await self._services.close()
         self._log.stop()

@@ -8,9 +8,13 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from exporter.collectors.registry import Catalogue
+from exporter.config.dialects import known as dialect
 from exporter.config.loader import ConfigError, load, parse, plugin_names
-from exporter.config.schema import Config, Section
+from exporter.config.schema import Config, PublishingService, Section
 from exporter.model.problem import Problem
+from exporter.publishing.dialects.mapping import Dialect
+
+_ALERTMANAGER = "alertmanager"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +29,8 @@ class Flags:
     route_prefix: str = ""
     enable_lifecycle: bool | None = None
     web_config_file: Path | None = None
+    alertmanager_url: str | None = None
+    storage_path: Path | None = None
     log_level: str | None = None
     log_format: str | None = None
     collectors: Mapping[str, bool] = field(default_factory=dict)
@@ -38,6 +44,7 @@ class Settings:
     config: Config
     catalogue: Catalogue
     watched: tuple[Path, ...]
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)
 
 
 def settle(flags: Flags, environ: Mapping[str, str], known: Catalogue | None = None) -> Settings:
@@ -53,7 +60,19 @@ def settle(flags: Flags, environ: Mapping[str, str], known: Catalogue | None = N
         loaded = parse(flags.config_text, "demo", Path.cwd(), known.options, environ)
     # The web configuration has a watch of its own: its certificates come and go without this file.
     watched = tuple(path for path in loaded.watched if str(path) != loaded.config.web.config_file)
-    return Settings(_with_flags(loaded.config, flags), known, watched)
+    config = _with_flags(loaded.config, flags)
+    dialects = dict(loaded.dialects)
+    if flags.alertmanager_url is not None:
+        config = _watching(config, flags.alertmanager_url)
+        dialects[_ALERTMANAGER] = dialect(_ALERTMANAGER)
+    return Settings(config, known, watched, dialects)
+
+
+def _watching(config: Config, url: str) -> Config:
+    """The configuration with that Alertmanager among the services: instead of one of its name."""
+    service = PublishingService(name=_ALERTMANAGER, url=f"{url.rstrip('/')}/metrics", dialect=_ALERTMANAGER)  # type: ignore[arg-type]  # made a secret of
+    others = [one for one in config.publishing_services if one.name != _ALERTMANAGER]
+    return _changed(config, publishing_services=(*others, service))
 
 
 def _with_flags(config: Config, flags: Flags) -> Config:
@@ -72,8 +91,9 @@ def _with_flags(config: Config, flags: Flags) -> Config:
         enable_lifecycle=flags.enable_lifecycle,
         config_file=str(flags.web_config_file) if flags.web_config_file else None,
     )
+    history = _changed(config.history, path=str(flags.storage_path) if flags.storage_path else None)
     log = _changed(config.log, level=flags.log_level, format=flags.log_format)
-    return _changed(config, web=web, log=log, collectors=_changed(config.collectors, **collectors))
+    return _changed(config, history=history, web=web, log=log, collectors=_changed(config.collectors, **collectors))
 
 
 M = TypeVar("M", bound=Section)

@@ -7,13 +7,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from math import isnan
-from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field
 
 from exporter.collectors.parts import Parts
-from exporter.config.schema import CollectorOptions, Section
+from exporter.config.schema import ClientTls, CollectorOptions, Section
 from exporter.config.types import Duration
 from exporter.instruments.meter import Meter
 from exporter.model.collector import Run
@@ -32,19 +31,8 @@ from exporter.sources.tls import TlsOptions
 KNOWN_TYPES = tuple(dict.fromkeys((*TYPES, *sorted(ENDPOINTS))))
 
 
-class Tls(Section):
+class Tls(ClientTls):
     """How targets are verified, and what the daemon shows them."""
-
-    ca_file: Path | None = None
-    server_name: str | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-
-    @model_validator(mode="after")
-    def _pair(self) -> Tls:
-        if self.key_file is not None and self.cert_file is None:
-            raise ValueError("key_file needs cert_file")
-        return self
 
     def options(self) -> TlsOptions:
         """The same for the source that uses it."""

@@ -5,32 +5,26 @@ bytes ─▶ nodes ─▶ plain values ─▶ files named in it ─▶ rules bet
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from pydantic import BaseModel, ValidationError
-
-from exporter.config import rules
+from exporter.config import dialects, rules
 from exporter.config.environment import Expansion
 from exporter.config.files import Unreadable, decode, read_bytes
-from exporter.config.messages import explain
-from exporter.config.nodes import Malformed, read
 from exporter.config.problems import ConfigError, Report
 from exporter.config.references import References
 from exporter.config.schema import CollectorOptions, Config, config_model
-from exporter.config.tree import Reading
+from exporter.config.typed import plain_values, validated
 from exporter.model.problem import Problem
+from exporter.publishing.dialects.mapping import Dialect
 
 __all__ = ["ConfigError", "Loaded", "load", "parse", "plain_values", "plugin_names", "schema", "validated"]
 
 LARGEST_FILE = 1 << 20
-_EMPTY = "configuration is empty: give at least one key, or no file at all to run on the defaults"
 
 Options = Mapping[str, type[CollectorOptions]]
-M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +34,7 @@ class Loaded:
     config: Config
     path: Path | None
     watched: tuple[Path, ...]
+    dialects: Mapping[str, Dialect] = field(default_factory=dict)  # as the services name them
 
 
 def load(path: Path | None, options: Options, environ: Mapping[str, str], opaque: Collection[str] = ()) -> Loaded:
@@ -55,7 +50,7 @@ def load(path: Path | None, options: Options, environ: Mapping[str, str], opaque
         loaded = parse(text, str(path), path.parent, options, environ, opaque)
     except ConfigError as error:
         raise ConfigError(error.problems, [path, *error.watched]) from None
-    return Loaded(loaded.config, path, (path, *loaded.watched))
+    return Loaded(loaded.config, path, (path, *loaded.watched), loaded.dialects)
 
 
 def parse(
@@ -79,7 +74,13 @@ def parse(
     config = validated(model, values, report, references.models)
     if config is None or report.problems():
         raise ConfigError(report.problems(), references.watched)
-    return Loaded(config, None, tuple(references.watched))
+    mappings = dialects.Mappings(base, environ)
+    for index, service in enumerate(config.publishing_services):
+        mappings.load(service.dialect, ("publishing_services", index, "dialect"), report)
+    watched = (*references.watched, *mappings.watched)
+    if problems := (*report.problems(), *mappings.problems):
+        raise ConfigError(problems, watched)
+    return Loaded(config, None, watched, mappings.found)
 
 
 def plugin_names(path: Path | None, environ: Mapping[str, str]) -> tuple[str, ...]:
@@ -102,33 +103,3 @@ def schema(options: Options) -> dict[str, Any]:
     # Seen from what would be written: durations are text there, also as defaults.
     json_schema = config_model(options).model_json_schema(mode="serialization")
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **json_schema}
-
-
-def plain_values(text: str, report: Report, expansion: Expansion) -> dict[str, Any]:
-    """The plain values of the document, which must be a mapping."""
-    try:
-        root = read(text)
-    except Malformed as error:
-        raise ConfigError([Problem(error.message, "", report.file, error.line, error.column)]) from None
-    if root is None or (root.tag == "null" and not root.quoted):
-        raise ConfigError([Problem(_EMPTY, file=report.file)])
-    values = Reading(report, expansion).root(root)
-    if not isinstance(values, dict):
-        if not report.is_broken(()):
-            report.add((), "expected keys with values at the top level")
-        raise ConfigError(report.problems())
-    return values
-
-
-def validated(
-    model: type[M], values: dict[str, Any], report: Report, models: dict[tuple[str | int, ...], type[BaseModel]]
-) -> M | None:
-    """The typed values; None if something is wrong with them, which is then in the report."""
-    try:
-        # As JSON, because strict validation of Python values refuses a list where a tuple is declared.
-        return model.model_validate_json(json.dumps(values))
-    except ValidationError as error:
-        explain(error.errors(include_url=False), report, models)
-    except Exception as error:  # a plugin checks its options with code of its own
-        report.add(("collectors",), f"a check of a plugin's options failed with {type(error).__name__}")
-    return None

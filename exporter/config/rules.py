@@ -27,6 +27,7 @@ def check(values: Mapping[str, Any], options: Mapping[str, type[CollectorOptions
         for key in ("interval", "timeout")
     )
     _fits(timeout, interval, timeout.path, report)
+    _distinct(values, ("publishing_services",), "service", report)
     for name, kind in options.items():
         own_interval = _limit(values, ("collectors", name, "interval"), kind, report)
         own_timeout = _limit(values, ("collectors", name, "timeout"), kind, report)
@@ -70,15 +71,19 @@ def _limit(values: Mapping[str, Any], path: Path, model: type[Section], report: 
 
 
 def _distinct_targets(values: Mapping[str, Any], report: Report) -> None:
+    _distinct(values, ("targets", "static"), "target", report)
+
+
+def _distinct(values: Mapping[str, Any], place: Path, what: str, report: Report) -> None:
     first: dict[str, int] = {}
-    static = _at(values, ("targets", "static"))
-    for index, target in enumerate(static if isinstance(static, list) else ()):
-        name = _at(target, ("name",))
+    listed = _at(values, place)
+    for index, item in enumerate(listed if isinstance(listed, list) else ()):
+        name = _at(item, ("name",))
         if not isinstance(name, str):
             continue
-        path: Path = ("targets", "static", index, "name")
+        path: Path = (*place, index, "name")
         if name in first:
-            report.add(path, f"the target of line {first[name]} has this name already")
+            report.add(path, f"the {what} of line {first[name]} has this name already")
         else:
             first[name] = report.line(path)
 

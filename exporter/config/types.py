@@ -12,7 +12,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
+from exporter.model.metric import LABEL_NAME
 from exporter.model.secret import MASK, Secret
+from exporter.publishing.canary import ID_LABEL
+from exporter.publishing.document import url_complaint
 
 _UNITS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 _DURATION = "".join(f"(?:([0-9]{{1,10}}){unit})?" for unit in _UNITS)
@@ -128,6 +131,25 @@ def url_path(value: str) -> str:
     return value
 
 
+def _service_name(value: str) -> str:
+    if not re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", value):
+        raise ValueError("expected 1 to 63 of a-z, 0-9 and '-', with no '-' at either end")
+    return value
+
+
+def service_url(value: str) -> str:
+    """The URL of a service, to which the path of its metrics is added."""
+    if wrong := url_complaint(value) or ("the url must have no query" if "?" in value or "#" in value else ""):
+        raise ValueError(wrong)
+    return value
+
+
+def _request_path(value: str) -> str:
+    if not re.fullmatch(r"/[!-~]*", value) or "#" in value:
+        raise ValueError("expected a path such as /metrics")
+    return value
+
+
 def _not_empty(values: tuple[str, ...]) -> tuple[str, ...]:
     # Checked here, because a minimum in the type would count only the entries that are legal.
     if not values:
@@ -139,6 +161,23 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     if len(set(values)) != len(values):
         raise ValueError("an entry is given twice")
     return values
+
+
+def _canary_token(value: Any) -> Secret:
+    if isinstance(value, str) and not re.fullmatch(r"[!-~]{16,1024}", value):
+        raise ValueError("expected 16 to 1024 characters of ASCII without spaces")
+    return _secret(value)
+
+
+def _canary_labels(labels: dict[str, str]) -> dict[str, str]:
+    for name, value in labels.items():
+        if not LABEL_NAME.match(name) or name.startswith("__"):
+            raise ValueError("a label has a name that is not legal")
+        if name == ID_LABEL:
+            raise ValueError(f"the label {ID_LABEL} is given to each canary by itself")
+        if not value:
+            raise ValueError("a label has no value")
+    return labels
 
 
 def _text_schema(description: str, **more: Any) -> WithJsonSchema:
@@ -170,6 +209,13 @@ SecretText = Annotated[
     PlainSerializer(lambda _: MASK, return_type=str),
     WithJsonSchema({"type": "string", "writeOnly": True}),
 ]
+CanaryToken = Annotated[
+    Secret,
+    PlainValidator(_canary_token),
+    PlainSerializer(lambda _: MASK, return_type=str),
+    WithJsonSchema({"type": "string", "writeOnly": True}),
+]
+CanaryLabels = Annotated[dict[str, str], AfterValidator(_canary_labels)]
 ListenAddress = Annotated[
     str, PlainValidator(listen_address), _text_schema("host:port, :port or [IPv6]:port", pattern=":[0-9]{1,5}$")
 ]
@@ -191,6 +237,9 @@ FilePattern = Annotated[str, Located(glob=True)]
 SecretName = Annotated[str, AfterValidator(_namespaced)]
 MetricPrefix = Annotated[str, AfterValidator(_metric_prefix)]
 UrlPath = Annotated[str, AfterValidator(url_path)]
+ServiceName = Annotated[str, AfterValidator(_service_name)]
+RequestPath = Annotated[str, AfterValidator(_request_path)]
+Port = Annotated[int, Field(ge=1, le=65535)]
 Count = Annotated[int, Field(ge=1)]
 LogLevel = Literal["debug", "info", "warn", "error"]
 LogFormat = Literal["logfmt", "json"]

@@ -17,6 +17,7 @@ targets:
     - {{name: slack-old-team, type: slack, url: "http://127.0.0.1:{ports.revoked}/services/T0DEMO/B0DEMO/demo-removed"}}
     - {{name: pagerduty-primary, type: pagerduty, url: "http://127.0.0.1:{ports.pagerduty}/v2/enqueue"}}
     - {{name: webhook-audit, type: webhook, url: "https://127.0.0.1:{ports.webhook}/alerts"}}
+    - {{name: webhook-partner, type: webhook, url: "http://127.0.0.1:{ports.partner}/alerts"}}
     - {{name: webhook-staging, type: webhook, url: "https://127.0.0.1:{ports.webhook}/staging", enabled: false}}
   files: [{files}]
   alertmanager: [{{file: {alertmanager}}}]
@@ -27,6 +28,11 @@ collectors:
     timeout: 4s
     probe_timeout: 3s
     tls: {{ca_file: {ca_file}}}
+"""
+
+_SERVICE = """\
+publishing_services:
+  - {{name: alert-history, url: "http://127.0.0.1:{port}/metrics", dialect: alert-history}}
 """
 
 _LIST = "billing.yaml"
@@ -52,10 +58,11 @@ class Ports:
     revoked: int
     pagerduty: int
     webhook: int
+    partner: int
 
 
 def config_text(ports: Ports, folder: Path) -> str:
-    """The YAML text with these ports in it, and the places that `write_files` fills."""
+    """The part of the configuration that watches the receivers, and names the places that `write_files` fills."""
     return _TEXT.format(
         ports=ports,
         ca_file=_quoted(CA_FILE),
@@ -68,6 +75,11 @@ def write_files(ports: Ports, folder: Path) -> None:
     """Targets beside the configuration: a list to edit while the demo runs, and receivers of an Alertmanager."""
     (folder / _LIST).write_text(_TARGETS.format(ports=ports))
     (folder / _ALERTMANAGER).write_text(_RECEIVERS.format(ports=ports))
+
+
+def watched_service(port: int) -> str:
+    """The part of the configuration that watches the publishing service."""
+    return _SERVICE.format(port=port)
 
 
 def _quoted(path: Path) -> str:

@@ -91,7 +91,8 @@ class Receivers:
         """Starts one receiver and returns its port."""
         app = web.Application()
         app.router.add_route("*", "/{path:.*}", handle)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+        # Whoever hangs up need not be answered: requests that are made to wait must not pile up.
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1, handler_cancellation=True)
         await runner.setup()
         self._runners.append(runner)
         await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 from math import isfinite, isnan, trunc
 from operator import is_
@@ -19,6 +19,7 @@ from exporter.model.metric import Family, Key, Kind, Result, Samples
 from exporter.model.reason import Drop, Reason
 
 _FLOAT_ONLY = frozenset({float})
+_Column = tuple[str, tuple[float, ...]]  # name, and bounds if they are open
 _ANYTHING = frozenset({Kind.GAUGE, Kind.UNKNOWN})
 
 
@@ -61,8 +62,8 @@ class Intake:
         self._limits = limits
         self._last_result: object = self  # nothing a collector returns
         self._last = NOTHING
-        self._raw: dict[str, Samples] = {}  # columns as they came that were fine as a whole
-        self._columns: dict[str, Samples] = {}
+        self._raw: dict[_Column, Samples] = {}  # columns as they came that were fine as a whole
+        self._columns: dict[_Column, Samples] = {}
 
     def accept(self, result: object) -> Accepted:
         """The result without what is not fit for a page; raises Failure if it is none."""
@@ -73,18 +74,20 @@ class Intake:
                 result.close()  # else Python complains that nobody awaited it
             raise Failure(Reason.INTERNAL, f"returned {type(result).__name__} instead of a Result")
         drops: Counter[Drop] = Counter()
-        columns, raws = dict[str, Samples](), dict[str, Samples]()
+        columns, raws = dict[_Column, Samples](), dict[_Column, Samples]()
         left = self._limits.series_per_collector
-        for name, pieces in self._sorted(result, drops).items():
-            family = self._families[name]
+        for place, pieces in self._sorted(result, drops).items():
+            family = pieces[0].family if place[1] else self._families[place[0]]
             raw = pieces[0] if len(pieces) == 1 else _joined(family, pieces)
             cost = series_per_metric(family)
             dropped = drops.total()
             column = self._check(family, raw, left // cost, drops)
+            if family.open_bounds:
+                column = _without(column, [other for at, other in columns.items() if at[0] == place[0]], drops)
             left -= len(column.keys) * cost
-            columns[name] = column
+            columns[place] = column
             if drops.total() == dropped:
-                raws[name] = raw
+                raws[place] = raw
         self._raw, self._columns = raws, columns
         kept = tuple([column for column in columns.values() if column.keys])
         accepted = Accepted(kept, self._limits.series_per_collector - left, drops)
@@ -93,14 +96,14 @@ class Intake:
         self._last = accepted
         return accepted
 
-    def _sorted(self, result: Result, drops: Counter[Drop]) -> dict[str, list[Samples]]:
-        """The columns that are wanted, by family. What has not even the shape of a column is dropped here."""
+    def _sorted(self, result: Result, drops: Counter[Drop]) -> dict[_Column, list[Samples]]:
+        """The columns that are wanted, by family and open bounds. What is no column at all is dropped here."""
         if not isinstance(result.samples, tuple | list):
             raise Failure(Reason.INTERNAL, "its samples are no sequence")
         if self._open:
             # Else a collector with new names in every run would fill the memory.
             self._families, self._hidden = {}, set()
-        found: dict[str, list[Samples]] = {}
+        found: dict[_Column, list[Samples]] = {}
         for raw in result.samples:
             if type(raw) is not Samples or type(raw.keys) is not tuple or type(raw.values) is not tuple:
                 drops[Drop.FAMILY] += 1
@@ -111,7 +114,8 @@ class Intake:
             elif len(raw.values) != len(raw.keys) * raw.family.width:
                 drops[Drop.VALUE] += len(raw.keys)
             else:
-                found.setdefault(raw.family.name, []).append(raw)
+                family = raw.family
+                found.setdefault((family.name, family.bounds if family.open_bounds else ()), []).append(raw)
         return found
 
     def _declared(self, family: Family) -> bool:
@@ -120,12 +124,18 @@ class Intake:
             self._families[family.name] = known = family
             if not self._wants(family.name):
                 self._hidden.add(family.name)
-        return known is family or known == family
+        if known is family or known == family:
+            return True
+        last = self._columns.get((family.name, family.bounds))
+        if last is not None and last.family is family:
+            return True
+        return known is not None and known.open_bounds and known.declares(family) and _sound(family)
 
     def _check(self, family: Family, raw: Samples, room: int, drops: Counter[Drop]) -> Samples:
-        keys, values, last = raw.keys, raw.values, self._columns.get(family.name)
+        place = (family.name, family.bounds if family.open_bounds else ())
+        keys, values, last = raw.keys, raw.values, self._columns.get(place)
         if last is not None and len(keys) <= room:
-            if raw is self._raw.get(family.name):
+            if raw is self._raw.get(place):
                 return last
             if (
                 _FLOAT_ONLY.issuperset(map(type, values))
@@ -154,6 +164,16 @@ class Intake:
             else:
                 good[key] = numbers  # type: ignore[assignment]
         return Samples(family, tuple(good), tuple([number for numbers in good.values() for number in numbers]))
+
+
+def _without(column: Samples, others: Sequence[Samples], drops: Counter[Drop]) -> Samples:
+    """The column without metrics that are there already, with other bounds."""
+    taken = {key for other in others for key in other.keys}
+    if taken.isdisjoint(column.keys):
+        return column
+    rows = [(key, numbers) for key, numbers in column.rows() if key not in taken]
+    drops[Drop.DUPLICATE] += len(column.keys) - len(rows)
+    return Samples(column.family, tuple([key for key, _ in rows]), tuple([n for _, numbers in rows for n in numbers]))
 
 
 def _sound(family: Family) -> bool:
@@ -277,24 +297,26 @@ class _Merging:
 
     def _whole(self, part: Accepted) -> tuple[Samples, ...]:
         """All of a part if nothing speaks against it, else nothing."""
-        claims = set[str]()
+        claims, names = set[str](), set[str]()  # the names of families with open bounds, which have several columns
         for column in part.samples:
-            if not claims.isdisjoint(column.family.claims):
+            if column.family.name not in names and not claims.isdisjoint(column.family.claims):
                 return ()
             claims |= column.family.claims
+            if column.family.open_bounds:
+                names.add(column.family.name)
         if part.series > self._left or not self._taken.isdisjoint(claims):
             return ()
         self._taken |= claims
         self._left -= part.series
         for column in part.samples:
-            self._shown[column.family.name] = [column]
+            self._shown.setdefault(column.family.name, []).append(column)
         return part.samples
 
     def _piecemeal(self, name: str, part: Accepted) -> tuple[Samples, ...]:
         kept = []
         for column in part.samples:
             shown = self._shown.get(column.family.name)
-            if shown is not None and shown[0].family == column.family:
+            if shown is not None and _same(shown[0].family, column.family):
                 column = self._without_doubles(name, column, shown)
             elif not self._taken.isdisjoint(column.family.claims):
                 self._drop(name, Drop.FAMILY, len(column.keys))
@@ -331,6 +353,10 @@ class _Merging:
 
     def _drop(self, name: str, reason: Drop, count: int) -> None:
         self._drops.append((name, reason, count))
+
+
+def _same(one: Family, other: Family) -> bool:
+    return one == other or (one.open_bounds and replace(one, bounds=()).declares(other))
 
 
 def series_of(columns: Sequence[Samples]) -> int:

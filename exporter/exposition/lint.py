@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 from exporter.model.metric import DISCOVERY_LABELS, Family, Kind, Samples
 
@@ -23,12 +24,16 @@ def lint(samples: Iterable[Samples]) -> list[str]:
     """Complaints about the families of a page; empty if there is nothing to complain about."""
     found: list[str] = []
     seen: dict[str, Family] = {}
-    for family in dict.fromkeys(column.family for column in samples):
+    for family in dict.fromkeys(_declaration(column.family) for column in samples):
         found += family.complaints()
         found += _naming(family)
         found += _own(family)
         found += _clashes(family, seen)
     return found
+
+
+def _declaration(family: Family) -> Family:
+    return replace(family, bounds=()) if family.open_bounds else family
 
 
 def _naming(family: Family) -> Iterator[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from exporter.exposition import compress
 from exporter.exposition.format import Format
 from exporter.exposition.process import ProcessMetrics
-from exporter.exposition.render import Renderer
+from exporter.exposition.render import Renderer, place
 from exporter.model.collector import Offload
 from exporter.model.metric import Samples
 from exporter.model.snapshot import Snapshot
@@ -120,7 +120,7 @@ class Pages:
 
     def _begin(self, made: _Made, snapshot: Snapshot) -> None:
         made.process = self._process.collect()
-        self._renderer.retain({column.family.name for column in _selected(snapshot, made.process, EVERYTHING)})
+        self._renderer.retain({place(column.family) for column in _selected(snapshot, made.process, EVERYTHING)})
         self._compressor.turn()
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from array import array
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from itertools import accumulate
 
 import msgspec
@@ -22,39 +22,56 @@ from exporter.model.metric import Family, Key, Kind, Samples
 _encode = msgspec.json.Encoder().encode
 _SPECIAL = re.compile(r'[\\"\n]')
 
+Place = tuple[str, tuple[float, ...]]
+
 
 class Renderer:
     """Keeps what it made of each family for the next time. Not for two threads at once."""
 
     def __init__(self) -> None:
-        self._blocks: dict[str, _Block] = {}
+        self._blocks: dict[Place, _Block] = {}
 
     def render(self, samples: Iterable[Samples], format: Format) -> list[bytes]:
         """A page in pieces. A piece that says the same as last time is the same object as last time."""
         pieces: list[bytes] = []
+        declared = ""
         for column in grouped(samples):
-            block = self._blocks.get(column.family.name)
+            where, name = place(column.family), column.family.name
+            block = self._blocks.get(where)
             if block is None or block.family != column.family:
-                block = self._blocks[column.family.name] = _Block(column.family)
+                block = self._blocks[where] = _Block(column.family)
             block.update(column)
-            pieces += (block.head(format), block.body)
+            pieces += (block.body,) if name == declared else (block.head(format), block.body)
+            declared = name
         if format.end:
             pieces.append(format.end)
         return pieces
 
-    def retain(self, names: Collection[str]) -> None:
+    def retain(self, places: Set[Place]) -> None:
         """Forgets every other family."""
-        for name in self._blocks.keys() - names:
-            del self._blocks[name]
+        for where in self._blocks.keys() - places:
+            del self._blocks[where]
+
+
+def place(family: Family) -> Place:
+    """What stands together under one set of lines: a family, or what of it has the same bounds."""
+    return family.name, family.bounds if family.open_bounds else ()
 
 
 def grouped(samples: Iterable[Samples]) -> list[Samples]:
-    """One entry per family that has series, where it first appears: a page must not declare a family twice."""
-    families: dict[str, list[Samples]] = {}
+    """One entry per family that has series, where it first appears: a page must not declare a family twice.
+
+    Of a family with open bounds there is one entry for each set of bounds, one after the other.
+    """
+    families: dict[str, dict[Place, list[Samples]]] = {}
     for column in samples:
         if column.keys:
-            families.setdefault(column.family.name, []).append(column)
-    return [columns[0] if len(columns) == 1 else _merged(columns) for columns in families.values()]
+            families.setdefault(column.family.name, {}).setdefault(place(column.family), []).append(column)
+    return [
+        columns[0] if len(columns) == 1 else _merged(columns)
+        for places in families.values()
+        for columns in places.values()
+    ]
 
 
 def _merged(columns: Sequence[Samples]) -> Samples:
@@ -126,11 +143,11 @@ def _templates(family: Family) -> list[str]:
     labels = [f'{label}="%s"' for label in family.labels]
     plain = _line(family.name, labels)
     if family.kind is Kind.SUMMARY:
-        quantiles = [_line(family.name, [*labels, f'quantile="{_bound(bound)}"']) for bound in family.bounds]
+        quantiles = [_line(family.name, [*labels, f'quantile="{bound_text(bound)}"']) for bound in family.bounds]
         return [*quantiles, _line(family.name + "_sum", labels), _line(family.name + "_count", labels)]
     if family.kind is Kind.HISTOGRAM:
         bounds = (*family.bounds, math.inf)
-        buckets = [_line(family.name + "_bucket", [*labels, f'le="{_bound(bound)}"']) for bound in bounds]
+        buckets = [_line(family.name + "_bucket", [*labels, f'le="{bound_text(bound)}"']) for bound in bounds]
         if _can_sink(family):
             return buckets
         return [*buckets, _line(family.name + "_sum", labels), _line(family.name + "_count", labels)]
@@ -142,7 +159,8 @@ def _line(name: str, labels: Sequence[str]) -> str:
     return f"\n{name}{{{','.join(labels)}}} " if labels else f"\n{name} "
 
 
-def _bound(number: float) -> str:
+def bound_text(number: float) -> str:
+    """A bound or quantile as it stands in a label."""
     # As every Prometheus client library writes it: a bound written otherwise would be another series.
     return str(floatToGoString(number))  # type: ignore[no-untyped-call]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.model.reason import Reason
+from exporter.model.reason import Reason, Storage
 
 if TYPE_CHECKING:
     from exporter.model.metric import Result
@@ -35,3 +35,12 @@ class Partial(Exception):
 
 class NoData(Exception):
     """There is nothing to report, and that is not a failure."""
+
+
+class Unavailable(Exception):
+    """What was kept cannot be read now, or nothing can be kept."""
+
+    def __init__(self, reason: Storage, detail: str = "") -> None:
+        super().__init__(reason, detail)
+        self.reason = reason
+        self.detail = detail

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from math import isfinite
 from typing import NamedTuple
@@ -36,7 +36,11 @@ _BOUND_LABEL: Mapping[Kind, str] = {Kind.HISTOGRAM: "le", Kind.SUMMARY: "quantil
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A declared metric. Names of counters end in `_total`; `bounds` are the buckets, or a summary's quantiles."""
+    """A declared metric. Names of counters end in `_total`; `bounds` are the buckets, or a summary's quantiles.
+
+    With `open_bounds` the declaration has none: what was measured elsewhere comes with the bounds it has there, in one
+    column for each set of bounds.
+    """
 
     name: str
     help: str
@@ -44,6 +48,7 @@ class Family:
     labels: tuple[str, ...] = ()
     unit: str = ""
     bounds: tuple[float, ...] = ()
+    open_bounds: bool = False
 
     # How many numbers one metric of this family takes in `Samples.values`, and the names no other family may use.
     # Computed once: both are asked for every family in every cycle.
@@ -55,6 +60,10 @@ class Family:
         compound = self.kind in (Kind.HISTOGRAM, Kind.SUMMARY)
         object.__setattr__(self, "width", len(self.bounds) + 2 if compound else 1)
         object.__setattr__(self, "claims", frozenset((self.base, self.name, *self.sample_names)))
+
+    def declares(self, other: Family) -> bool:
+        """Whether the other is this family, or this one with bounds that were left open."""
+        return self == other or (self.open_bounds and self == replace(other, bounds=()))
 
     @property
     def base(self) -> str:

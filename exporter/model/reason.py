@@ -61,3 +61,15 @@ class Flaw(StrEnum):
     FIELD = "field"
     POLICY = "policy"
     DUPLICATE = "duplicate"
+
+
+class Storage(StrEnum):
+    """Why something could not be kept, or what was kept cannot be read."""
+
+    FULL = "full"
+    BUSY = "busy"
+    READONLY = "readonly"
+    CORRUPT = "corrupt"
+    GONE = "gone"
+    IO = "io"
+    VERSION = "version"

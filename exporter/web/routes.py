@@ -9,7 +9,20 @@ from urllib.parse import quote, unquote_to_bytes
 
 from aiohttp import web
 
-from exporter.web import lifecycle, metrics, openapi, sd, status, target_health, targets
+from exporter.web import (
+    canary,
+    lifecycle,
+    metrics,
+    openapi,
+    readings,
+    score,
+    sd,
+    stats,
+    status,
+    target_health,
+    targets,
+    trends,
+)
 from exporter.web.answers import TEXT, Refused, headers
 from exporter.web.events import Events
 from exporter.web.route import Answer, Handler, Route
@@ -21,7 +34,8 @@ _REDIRECT = headers(TEXT)
 def table(site: Site, events: Events) -> list[Route]:
     """Every route there is. The page for Prometheus may take the place of the one for people."""
     pages = [] if site.telemetry_path == "/" else status.routes(site)
-    api = [*targets.routes(site), *target_health.routes(site), *sd.routes(site)]
+    publishing = [*readings.routes(site), *stats.routes(site), *score.routes(site), *trends.routes(site)]
+    api = [*publishing, *targets.routes(site), *target_health.routes(site), *sd.routes(site), *canary.routes(site)]
     return openapi.routes(site, [*metrics.routes(site), *pages, *events.routes(), *lifecycle.routes(site), *api])
 
 
@@ -30,9 +44,15 @@ class Place:
 
     def __init__(self, route: Route) -> None:
         self.label = route.path
+        self.takes_body = route.body is not None
+        self._token = route.token
         self._handlers = {route.method: route.handler}
         if route.method == "GET" and not route.stream:
             self._handlers["HEAD"] = route.handler  # the server sends the head alone
+
+    def has_token(self, method: str) -> bool:
+        """Whether its handler asks for a token, so that nobody has to log in before."""
+        return self._token and method in self._handlers
 
     def handler(self, method: str) -> Handler:
         try:

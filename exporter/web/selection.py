@@ -53,15 +53,15 @@ class Selection(NamedTuple):
             type=one(request, "type"),
             enabled=one(request, "enabled", ("true", "false")),
             origin=one(request, "origin", ORIGINS),
-            limit=_number(request, "limit"),
-            offset=_number(request, "offset") or 0,
+            limit=number(request, "limit"),
+            offset=number(request, "offset") or 0,
         )
 
     def of_all(self, targets: Sequence[T]) -> list[T]:
         """The targets that fit, wherever in the list they stand; refuses a type that there is not."""
         known = {*TYPES, *ENDPOINTS, *(target.type for target in targets)}
         if self.type is not None and self.type not in known:
-            raise _bad("type", f"is one of {', '.join(sorted(known))}")
+            raise bad("type", f"is one of {', '.join(sorted(known))}")
         return [
             target
             for target in targets
@@ -79,20 +79,22 @@ def one(request: web.BaseRequest, name: str, known: Collection[str] = ()) -> str
     """The value of a parameter that may be given once; refuses what is not known, if it says what is."""
     values = request.query.getall(name, [])
     if len(values) > 1:
-        raise _bad(name, "may be given once only")
+        raise bad(name, "may be given once only")
     if values and known and values[0] not in known:
-        raise _bad(name, f"is one of {', '.join(known)}")
+        raise bad(name, f"is one of {', '.join(known)}")
     return values[0] if values else None
 
 
-def _number(request: web.BaseRequest, name: str) -> int | None:
+def number(request: web.BaseRequest, name: str) -> int | None:
+    """A whole number that may be given once."""
     value = one(request, name)
     if value is None:
         return None
     if not (value.isascii() and value.isdigit() and len(value) < 10):
-        raise _bad(name, "is a whole number")
+        raise bad(name, "is a whole number")
     return int(value)
 
 
-def _bad(name: str, rule: str) -> Refused:
+def bad(name: str, rule: str) -> Refused:
+    """A parameter has a value that it cannot have."""
     return Refused(HTTPStatus.BAD_REQUEST, "bad_parameter", f"{name} {rule}")

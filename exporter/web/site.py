@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from exporter.exposition.pages import Pages
 from exporter.instruments.meter import Meter
-from exporter.model.collector import Clock
+from exporter.model.collector import Clock, Offload
 from exporter.model.metric import Samples
 from exporter.model.problem import Reloaded
 from exporter.model.snapshot import Feed
+from exporter.publishing.canary import Aviary
 from exporter.publishing.health import TargetHealth
 from exporter.publishing.refresh import Asked
 from exporter.web.access import Access
@@ -29,6 +30,7 @@ class Site:
     check: Callable[[str], Awaitable[TargetHealth | None]]  # probes one target; None: there is none
     alive: Callable[[], bool]
     clock: Clock
+    offload: Offload  # for answers that take long to put together
     meter: Meter
     version: str
     short_of_memory: Callable[[], bool] = lambda: False
@@ -36,6 +38,7 @@ class Site:
     enable_lifecycle: bool = False
     route_prefix: str = ""
     external_url: str = ""
+    canaries: Aviary | None = None  # where they come home to
     access: Access | None = None  # None: everybody may come in
 
     @property

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from base64 import b64encode
+from collections.abc import Sequence
 from hashlib import sha256
 from importlib.resources import files
 
 from aiohttp import web
 
 from exporter.model.snapshot import Record, Snapshot
+from exporter.publishing.health import TargetHealth
 from exporter.web.answers import headers
 from exporter.web.figures import Now, duration, favicon, icon, moment, word
 from exporter.web.markup import Child, Html, join, tag
 from exporter.web.route import Answer, Route
 from exporter.web.site import Site
+from exporter.web.status_score import score_section
 from exporter.web.status_sources import sources_section
 from exporter.web.status_targets import targets_section
 from exporter.web.summary import Summary, record_level, summarise, targets_of
@@ -90,13 +93,21 @@ def render(site: Site, snapshot: Snapshot | None, now: Now) -> str:
     main = tag(
         "main",
         _headline(summary, snapshot, now),
-        None if snapshot is None else join(_collectors(snapshot, now), targets_section(snapshot, targets, now)),
-        None if snapshot is None else sources_section(snapshot, now),
+        *(() if snapshot is None else _sections(snapshot, targets, now)),
         data_snapshot=snapshot.id if snapshot else 0,
         data_now=f"{now.wall:.3f}",
     )
     body = tag("body", _ICONS, _masthead(site), main, _footer(site), tag("script", _SCRIPT))
     return "<!doctype html>\n" + tag("html", tag("head", head), body, lang="en")
+
+
+def _sections(snapshot: Snapshot, targets: Sequence[TargetHealth], now: Now) -> tuple[Html | None, ...]:
+    return (
+        _collectors(snapshot, now),
+        score_section(snapshot),
+        targets_section(snapshot, targets, now),
+        sources_section(snapshot, now),
+    )
 
 
 def _masthead(site: Site) -> Html:

@@ -8,13 +8,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from exporter.model.snapshot import Snapshot
 from exporter.publishing.health import TargetHealth
 from exporter.publishing.refresh import DiscoveryDetail
+from exporter.publishing.statistics import ScoreDetail
 from exporter.publishing.verdict import HealthState
 from exporter.web.figures import NOT_KNOWN, Now, duration, expiry, icon, moment, rate, word
 from exporter.web.markup import Child, Html, join, tag
-from exporter.web.summary import Level, target_level
+from exporter.web.status_score import delivery, strays
+from exporter.web.summary import Level, score_of, target_level
 
 # Beyond this the page is of no use to a person, and making it holds up a scrape. The ones that are well are left out.
 SHOWN_TARGETS = 200
+_DELIVERY = "Delivery"
+_COLUMNS = ("Target", "State", _DELIVERY, "Success rate", "Latency", "Last probe", "Certificate ends")
 
 
 def targets_section(snapshot: Snapshot, targets: Sequence[TargetHealth], now: Now) -> Html:
@@ -22,9 +26,10 @@ def targets_section(snapshot: Snapshot, targets: Sequence[TargetHealth], now: No
     if not targets:
         nothing = tag("p", "No targets are being watched.", class_="empty")
         return tag("section", tag("h2", "Targets"), nothing, class_="targets")
-    columns = ("Target", "State", "Success rate", "Latency", "Last probe", "Certificate ends")
+    standing = score_of(snapshot)
     places = _places(snapshot)
-    rows = [_target(target, places.get(target.name, ""), columns, now) for target in targets[:SHOWN_TARGETS]]
+    columns = tuple(column for column in _COLUMNS if standing is not None or column != _DELIVERY)
+    rows = [_target(target, places.get(target.name, ""), standing, columns, now) for target in targets[:SHOWN_TARGETS]]
     left_out = len(targets) - len(rows)
     return tag(
         "section",
@@ -32,15 +37,18 @@ def targets_section(snapshot: Snapshot, targets: Sequence[TargetHealth], now: No
         _proportions(targets),
         _table(columns, rows),
         tag("p", f"{left_out} more are not shown here; all are in the metrics.", class_="empty") if left_out else None,
+        strays(standing) if standing is not None else None,
         class_="targets",
     )
 
 
-def _target(target: TargetHealth, place: str, columns: Sequence[str], now: Now) -> Html:
+def _target(target: TargetHealth, place: str, standing: ScoreDetail | None, columns: Sequence[str], now: Now) -> Html:
     level = target_level(target)
     state = tag("span", icon(level), target.state if target.enabled else "disabled", class_=f"state {word(level)}")
+    delivered = [] if standing is None else [delivery(standing.targets.get(target.name), now)]
     cells = (
         join(state, _why(target, now)),
+        *delivered,
         rate(target.success_rate),
         duration(target.latency),
         moment(target.last_probe, now.wall),

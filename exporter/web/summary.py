@@ -10,6 +10,8 @@ from exporter.model.reason import Outcome
 from exporter.model.snapshot import Record, Snapshot
 from exporter.publishing.health import HealthDetail, TargetHealth
 from exporter.publishing.refresh import RefreshDetail
+from exporter.publishing.signals import Signal
+from exporter.publishing.statistics import ScoreDetail
 from exporter.publishing.verdict import HealthState
 
 _NAMED = 3
@@ -79,6 +81,12 @@ def refresh_of(snapshot: Snapshot) -> RefreshDetail | None:
     return detail if isinstance(detail, RefreshDetail) else None
 
 
+def score_of(snapshot: Snapshot) -> ScoreDetail | None:
+    """How publishing stands."""
+    detail = snapshot.details.get("score")
+    return detail if isinstance(detail, ScoreDetail) else None
+
+
 def summarise(snapshot: Snapshot | None, targets: Sequence[TargetHealth], now: float) -> Summary:
     """What a snapshot says; `now` is monotonic."""
     if snapshot is None:
@@ -87,6 +95,7 @@ def summarise(snapshot: Snapshot | None, targets: Sequence[TargetHealth], now: f
         *_about_cycles(snapshot, now),
         *_about_collectors(snapshot),
         *_about_targets(targets),
+        *_about_deliveries(score_of(snapshot)),
         *_about_sources(refresh_of(snapshot)),
     ]
     wrong = sorted((clause for clause in clauses if clause.level < Level.OK), key=lambda clause: clause.level)
@@ -129,6 +138,14 @@ def _about_targets(targets: Sequence[TargetHealth]) -> list[Clause]:
     if healthy:
         clauses.append(Clause(Level.OK, f"{_share(healthy, len(enabled), 'target')} healthy"))
     return clauses
+
+
+def _about_deliveries(standing: ScoreDetail | None) -> list[Clause]:
+    known = [target for target in standing.targets.values() if Signal.PUBLISH in target.signals] if standing else []
+    failing = [target.name for target in known if not target.signals[Signal.PUBLISH]]
+    if not failing:
+        return []
+    return [Clause(Level.BAD, f"Deliveries fail at {_share(len(failing), len(known), 'target')}: {_names(failing)}")]
 
 
 def _about_sources(refresh: RefreshDetail | None) -> list[Clause]:

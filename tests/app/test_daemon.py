@@ -19,6 +19,7 @@ import pytest
 from exporter.app.daemon import Daemon
 from exporter.app.settings import Flags
 from exporter.config.loader import ConfigError
+from tests.fakes.bodies import each
 from tests.fakes.remote import answer as http
 from tests.fakes.remote import serve
 
@@ -298,3 +299,48 @@ async def test_listening_for_everybody_is_warned_of(tmp_path: Path, caplog: pyte
         daemon._warn_of_open_doors()
         await daemon._server.stop(1.0)
         assert caplog.text.count("anybody who reaches this address") == warned
+
+
+async def test_a_service_is_watched_as_its_mapping_says_and_follows_a_change_of_it(tmp_path: Path) -> None:
+    """From a line of configuration to a series, and from a changed mapping to another, by itself."""
+    mapping = tmp_path / "mailer.yaml"
+    mapping.write_text("rules: [{family: queue_size, series: backlog}]")
+    services = "publishing_services: [{name: m, url: 'URL', dialect: mailer.yaml}]"
+    script = each(http(200, body=b"backlog 3\nsent_total 4\n"))
+    async with serve(script) as remote, running(tmp_path / "c", services.replace("URL", remote.url())) as (_, session):
+        at = f'upstream="m",replica="127.0.0.1:{remote.port}"'
+        await until(session, f'publishing_queue_size{{priority="",{at}}} 3.0', f"publishing_upstream_up{{{at}}} 1.0")
+        mapping.write_text("rules: [{family: dlq_size, series: backlog}]")
+        await until(session, f'publishing_dlq_size{{target="",{at}}} 3.0', absent="publishing_queue_size")
+        mapping.write_text("rules: [{family: dlq_sise, series: backlog}]")
+        await until(session, "config_last_reload_successful 0", "publishing_dlq_size")
+
+
+async def test_services_come_and_go_with_a_reload(tmp_path: Path) -> None:
+    """Without one the collectors are switched off, as there is nothing to watch."""
+    file = tmp_path / "c"
+    script = each(http(200, body=b"vmalert_alerts_sent_total 1\n"))
+    async with serve(script) as remote, running(file, "log: {level: info}") as (_, session):
+        assert "publishing_upstream_up" not in await page(session)
+        services = f"publishing_services: [{{name: vm, url: '{remote.url()}', dialect: vmalert}}]"
+        file.write_text(BASE + services)
+        async with session.post("/-/reload") as answer:
+            assert await answer.json() == {"changes": ["publishing_services"], "applied": True}
+        await until(session, "publishing_upstream_up{", "publishing_publisher_attempts_total{")
+        file.write_text(BASE + "publishing_services: []")
+        async with session.post("/-/reload") as answer:
+            assert await answer.json() == {"changes": ["publishing_services"], "applied": True}
+        await until(session, absent="publishing_upstream_up{")
+
+
+async def test_a_service_whose_certificates_are_of_no_use_is_refused(tmp_path: Path) -> None:
+    """Before anything runs, with its place."""
+    file = tmp_path / "c"
+    (tmp_path / "ca.pem").write_text("nothing")
+    file.write_text("publishing_services: [{name: vm, url: 'https://x', dialect: vmalert, tls: {ca_file: ca.pem}}]")
+
+    async def start() -> None:
+        Daemon(Flags(config_file=file), {})
+
+    with pytest.raises(ConfigError, match=r"publishing_services\[0\].tls: tls.ca_file cannot be read"):
+        await start()

@@ -8,6 +8,7 @@ from exporter.app.settings import Flags, differences, settle
 from exporter.collectors.registry import Catalogue
 from exporter.config.loader import ConfigError
 from exporter.config.schema import Config
+from exporter.model.secret import Secret
 
 SECRET = "https://hooks.example.org/T0/canary"
 
@@ -87,3 +88,42 @@ def test_equal_secrets_are_no_difference() -> None:
 def test_the_catalogue_is_a_value() -> None:
     """Two catalogues of the same names hold the same collectors."""
     assert Catalogue.of(()).options == Catalogue.of(()).options
+
+
+def test_the_flag_for_an_alertmanager_watches_it_without_a_file_too() -> None:
+    """It takes the place of a service of its name, and shows nothing of the address."""
+    settings = settle(Flags(alertmanager_url="http://am:9093/c4n4ry/"), {})
+    (service,) = settings.config.publishing_services
+    assert (service.name, service.dialect, service.url) == (
+        "alertmanager",
+        "alertmanager",
+        Secret("http://am:9093/c4n4ry/metrics"),
+    )
+    assert set(settings.dialects) == {"alertmanager"}
+    assert "c4n4ry" not in repr(settings.config)
+    text = """
+publishing_services:
+  - {name: alertmanager, url: "http://other/metrics", dialect: vmalert}
+  - {name: prom, url: "http://prom/metrics", dialect: prometheus}
+"""
+    both = settle(Flags(config_text=text, alertmanager_url="http://am:9093"), {})
+    assert [(one.name, one.dialect) for one in both.config.publishing_services] == [
+        ("prom", "prometheus"),
+        ("alertmanager", "alertmanager"),
+    ]
+    assert set(both.dialects) == {"alertmanager", "prometheus", "vmalert"}
+
+
+def test_a_mapping_file_is_watched_with_the_configuration(tmp_path: Path) -> None:
+    """A change of it is a change of the configuration."""
+    file, mapping = tmp_path / "exporter.yaml", tmp_path / "mailer.yaml"
+    file.write_text("publishing_services: [{name: m, url: 'http://m/metrics', dialect: mailer.yaml}]")
+    mapping.write_text("rules: [{family: queue_size, series: backlog}]")
+    settings = settle(Flags(config_file=file), {})
+    assert settings.watched == (file, mapping)
+    assert [rule.series for rule in settings.dialects["mailer.yaml"].rules] == ["backlog"]
+    mapping.write_text("rules: [{family: queue_sise, series: backlog}]")
+    with pytest.raises(ConfigError) as caught:
+        settle(Flags(config_file=file), {})
+    assert [problem.file for problem in caught.value.problems] == [str(mapping)]
+    assert set(caught.value.watched) == {file, mapping}

@@ -16,6 +16,9 @@ AREAS = {
     "p3": "p3_cycle",
     "p4": "p4_footprint",
     "p5": "p5_discovery",
+    "p6": "p6_history",
+    "p7": "p7_publishing",
+    "p7s": "p7_statistics",
     "p9": "p9_probes",
 }
 

@@ -326,7 +326,7 @@ def test_the_json_schema_knows_every_key_and_the_files_of_secrets() -> None:
     jsonschema.Draft202012Validator.check_schema(found)
     check = jsonschema.Draft202012Validator(found)
     assert check.is_valid({"cycle": {"interval": "1h30m"}, "collectors": {"mine": {"remote": {"password_file": "p"}}}})
-    assert not check.is_valid({"history": {}})
+    assert not check.is_valid({"sinks": {}})
     assert not check.is_valid({"cycle": {"interval": 5}})
     assert not check.is_valid({"cycle": {"interval": ""}})
     assert found["properties"]["cycle"]["default"] == {"interval": "15s", "timeout": "10s"}

@@ -26,7 +26,7 @@ def loaded(text: str) -> Loaded:
     return parse(text, "demo", Path("/"), Catalogue.of([]).options, {})
 
 
-PORTS = Ports(rootly=1, slack=2, revoked=3, pagerduty=4, webhook=5)
+PORTS = Ports(rootly=1, slack=2, revoked=3, pagerduty=4, webhook=5, partner=6)
 
 
 def written(folder: Path) -> str:
@@ -38,6 +38,14 @@ def test_every_type_of_target_is_there_and_one_is_switched_off(tmp_path: Path) -
     config = loaded(written(tmp_path)).config
     assert {target.type for target in config.targets.static} == {"rootly", "slack", "pagerduty", "webhook"}
     assert [target.name for target in config.targets.static if not target.enabled] == ["webhook-staging"]
+
+
+async def test_the_publishing_service_is_watched_where_it_is() -> None:
+    demo = await exporter.demo.start(publishing=False)
+    [service] = loaded(demo.config_text).config.publishing_services
+    await demo.stop()
+    assert (service.name, service.dialect) == ("alert-history", "alert-history")
+    assert demo.metrics_url in demo.config_text
 
 
 def test_two_rounds_of_probes_fit_into_thirty_seconds(tmp_path: Path) -> None:
@@ -80,7 +88,7 @@ class Watch:
 async def test_the_health_collector_finds_each_target_in_its_promised_state(monkeypatch: pytest.MonkeyPatch) -> None:
     watch = Watch()
     monkeypatch.setattr(receivers, "asyncio", watch)  # slow by this clock
-    demo = await exporter.demo.start(watch.monotonic)
+    demo = await exporter.demo.start(watch.monotonic, publishing=False)
     config = loaded(demo.config_text).config
     # One at a time, so that the slow one is slow alone.
     options: Options = config.collectors.health.model_copy(update={"concurrency": 1})  # type: ignore[attr-defined]
@@ -94,6 +102,7 @@ async def test_the_health_collector_finds_each_target_in_its_promised_state(monk
             "slack-old-team": ("degraded", "http_status"),
             "pagerduty-primary": ("healthy", None),
             "webhook-audit": ("healthy", None),
+            "webhook-partner": ("healthy", None),
             "webhook-staging": ("unknown", None),
         }
         watch.now = 25.0

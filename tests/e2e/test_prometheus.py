@@ -74,6 +74,11 @@ def own(labels: dict[str, str]) -> Labels:
     return tuple(sorted((name, value) for name, value in labels.items() if name not in ("__name__", "job", "instance")))
 
 
+def as_stored(labels: Labels) -> Labels:
+    """An empty label is none."""
+    return tuple(sorted((name, value) for name, value in labels if value))
+
+
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """The demo, as `make run` starts it."""
@@ -127,9 +132,11 @@ def test_prometheus_stores_what_the_page_shows(demo: Daemon, prometheus: Prometh
             return False  # a cycle came in between: what Prometheus saw last is not known
         families = [name for name in page.names if name.startswith("publishing_")]
         assert len(families) >= 7
-        for name in families:
-            stored = {own(sample["metric"]): float(sample["value"][1]) for sample in prometheus.query(name)}
-            assert stored == {tuple(sorted(labels)): value for labels, value in page.series(name).items()}
+        stored: dict[str, dict[Labels, float]] = {name: {} for name in families}
+        for sample in prometheus.query('{__name__=~"publishing_.+"}'):
+            stored.setdefault(sample["metric"]["__name__"], {})[own(sample["metric"])] = float(sample["value"][1])
+        for name, found in stored.items():
+            assert found == {as_stored(labels): value for labels, value in page.series(name).items()}
         return True
 
     until(settled, 30, "two scrapes within one cycle")

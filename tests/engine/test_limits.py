@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from math import inf, isfinite, isnan, nan
@@ -274,7 +275,7 @@ def test_card2_labels_that_are_new_in_every_cycle_do_not_pile_up() -> None:
     for number in range(1000):
         found = accepted(taker, Samples.of(GAUGE, {(f"random-{number}",): 1.0}))
         assert found.series == 1
-    assert len(getattr(taker, "_columns")[GAUGE.name].keys) == 1  # noqa: B009
+    assert len(getattr(taker, "_columns")[GAUGE.name, ()].keys) == 1  # noqa: B009
 
 
 def test_one_family_in_many_pieces_is_one_column_without_doubles() -> None:
@@ -482,3 +483,53 @@ def test_on_the_whole_page_no_name_means_two_things_no_series_is_twice_and_nothi
     assert len(set(series)) == len(series)
     came = sum(len(column.keys) for item in found for column in item.samples)
     assert came == len(series) + sum(count for _, _, count in merged.drops)
+
+
+OPEN = Family("publishing_took_seconds", "A histogram of others.", Kind.HISTOGRAM, ("name",), open_bounds=True)
+
+
+def measured(name: str, *bounds: float) -> Samples:
+    family = replace(OPEN, bounds=bounds)
+    return Samples.of(family, {(name,): Distribution((1.0,) * (len(bounds) + 1), 2.0)})
+
+
+def test_a_family_with_open_bounds_has_a_column_for_each_set_of_bounds() -> None:
+    taker = intake(OPEN, GAUGE)
+    columns = (measured("a", 1.0), Samples.of(GAUGE, {("a",): 1.0}), measured("b", 1.0, 5.0), measured("c", 1.0))
+    found = accepted(taker, *columns)
+    assert found.drops == {}
+    assert [(column.family.bounds, column.keys) for column in found.samples] == [
+        ((1.0,), (("a",), ("c",))),
+        ((), (("a",),)),
+        ((1.0, 5.0), (("b",),)),
+    ]
+    assert found.series == 2 * 4 + 1 + 5
+    merged = Merge(Limits())({"one": found})
+    assert merged.samples == {"one": found.samples}
+    assert merged.series == found.series
+
+
+def test_bounds_that_cannot_be_or_were_not_left_open_are_no_such_family() -> None:
+    fixed = replace(HISTOGRAM, bounds=(7.0,))
+    columns = (measured("a", 5.0, 1.0), Samples.of(fixed, {("a",): Distribution((1.0, 1.0), 1.0)}))
+    assert accepted(intake(OPEN, HISTOGRAM), *columns).drops == {Drop.FAMILY: 2}
+
+
+def test_a_metric_is_not_there_twice_with_different_bounds() -> None:
+    found = accepted(intake(OPEN), measured("a", 1.0), measured("a", 5.0), measured("b", 5.0))
+    assert found.drops == {Drop.DUPLICATE: 1}
+    assert [column.keys for column in found.samples] == [(("a",),), (("b",),)]
+
+
+def test_two_collectors_may_share_a_family_with_open_bounds() -> None:
+    one = accepted(intake(OPEN), measured("a", 1.0))
+    two = accepted(intake(OPEN), measured("a", 5.0), measured("b", 5.0))
+    other = accepted(intake(replace(OPEN, help="Another.")), Samples.of(replace(OPEN, help="Another."), {}))
+    merged = Merge(Limits())({"one": one, "two": two, "other": other})
+    assert merged.drops == [("two", Drop.DUPLICATE, 1)]
+    assert [column.keys for column in merged.samples["two"]] == [(("b",),)]
+    stranger = replace(OPEN, bounds=(2.0,), help="Another.")
+    foreign = accepted(
+        intake(replace(OPEN, help="Another.")), Samples.of(stranger, {("z",): Distribution((1.0, 1.0), 1.0)})
+    )
+    assert Merge(Limits())({"one": one, "other": foreign}).drops == [("other", Drop.FAMILY, 1)]

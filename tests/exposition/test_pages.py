@@ -302,7 +302,7 @@ async def test_the_page_without_a_snapshot_has_what_we_count_about_ourselves(
 async def test_the_page_without_a_snapshot_leaves_the_real_one_alone(pages: Pages, renders: Renders) -> None:
     now = snapshot(COLLECTED, SELF)
     page = await pages.page(now, Format.TEXT, True)
-    blocks = {name: block.body for name, block in pages._renderer._blocks.items() if name.startswith("publishing_")}
+    blocks = {name: block.body for name, block in pages._renderer._blocks.items() if name[0].startswith("publishing_")}
     segments = dict(pages._compressor._segments)
     await pages.own((Samples.of(OWN, 8.0),), Format.TEXT, True)
     assert pages.ready(now, Format.TEXT, True) is page

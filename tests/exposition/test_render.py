@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.exposition.format import Format
-from exporter.exposition.render import Renderer
+from exporter.exposition.lint import lint
+from exporter.exposition.render import Renderer, place
 from exporter.model.metric import Distribution, Family, Key, Kind, Quantiles, Samples, Value
 from tests.exposition.build import Series, bits, parsed, render
 
@@ -183,8 +185,8 @@ def test_samples_that_cannot_be_rendered_leave_nothing_behind() -> None:
 def test_families_that_are_gone_are_forgotten() -> None:
     renderer = Renderer()
     renderer.render([Samples.of(Family(f"a{i}", "A."), 1.0) for i in range(10)], Format.TEXT)
-    renderer.retain({"a3"})
-    assert set(renderer._blocks) == {"a3"}
+    renderer.retain({("a3", ())})
+    assert set(renderer._blocks) == {("a3", ())}
 
 
 class Case(NamedTuple):
@@ -262,3 +264,35 @@ def _by_number(pair: tuple[str, str | float]) -> tuple[str, str]:
 def test_every_page_is_read_back_as_it_was_meant(format: Format, case: Case) -> None:
     read = parsed(render(case.samples, format), format)
     assert {(name, frozenset(map(_by_number, labels))): value for (name, labels), value in read.items()} == case.series
+
+
+@pytest.mark.parametrize("format", Format)
+def test_histograms_of_one_family_keep_the_bounds_each_of_them_has(format: Format) -> None:
+    family = Family("a_seconds", "A.", Kind.HISTOGRAM, ("x",), "seconds", open_bounds=True)
+    wide, narrow = replace(family, bounds=(1.0, 5.0)), replace(family, bounds=(2.0,))
+    columns = [
+        Samples.of(wide, {("1",): Distribution((1.0, 1.0, 1.0), 9.0)}),
+        Samples.of(Family("other", "B."), 1.0),
+        Samples.of(narrow, {("2",): Distribution((1.0, 0.0), 1.0)}),
+        Samples.of(wide, {("3",): Distribution((0.0, 0.0, 0.0), 0.0)}),
+    ]
+    page = b"".join(Renderer().render(columns, format))
+    assert page.count(b"# TYPE a_seconds histogram") == 1
+    assert [line for line in page.decode().splitlines() if 'x="2"' in line] == [
+        'a_seconds_bucket{x="2",le="2.0"} 1.0',
+        'a_seconds_bucket{x="2",le="+Inf"} 1.0',
+        'a_seconds_sum{x="2"} 1.0',
+        'a_seconds_count{x="2"} 1.0',
+    ]
+    assert len(parsed(page, format)) == 5 + 4 + 5 + 1
+    assert lint(columns) == []
+
+
+def test_bounds_that_are_gone_are_forgotten() -> None:
+    family = Family("a_seconds", "A.", Kind.HISTOGRAM, (), "seconds", open_bounds=True)
+    renderer = Renderer()
+    for end in (1.0, 2.0):
+        column = Samples.of(replace(family, bounds=(end,)), {(): Distribution((1.0, 1.0), 1.0)})
+        renderer.render([column], Format.TEXT)
+        renderer.retain({place(column.family)})
+    assert set(renderer._blocks) == {("a_seconds", (2.0,))}

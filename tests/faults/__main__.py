@@ -15,9 +15,9 @@ from pathlib import Path
 from tests.faults.tally import Tally
 
 HERE = Path(__file__).parent
-DEPENDENCIES = HERE / "test_dependencies.py"
-BESIDE = [*(folder for folder in sorted(HERE.parent.iterdir()) if folder.is_dir() and folder != HERE), DEPENDENCIES]
-PYTEST = [sys.executable, "-m", "pytest", "-m", "slow"]
+PATIENT = [HERE / "test_dependencies.py", HERE / "test_storage_kills.py"]
+BESIDE = [*(folder for folder in sorted(HERE.parent.iterdir()) if folder.is_dir() and folder != HERE), *PATIENT]
+PYTEST = [sys.executable, "-m", "pytest", "-m"]
 
 
 def main(folder: Path) -> int:
@@ -30,7 +30,9 @@ def main(folder: Path) -> int:
             env=_environ(folder / "beside.json"),
             preexec_fn=_step_back,
         )
-    code = subprocess.call([*PYTEST, HERE, f"--ignore={DEPENDENCIES}"], env=_environ(folder / "one.json"))
+    code = subprocess.call(
+        [*PYTEST, "slow", HERE, *(f"--ignore={path}" for path in PATIENT)], env=_environ(folder / "one.json")
+    )
     print("\nbeside them:", flush=True)
     aside = beside.wait()
     print(said.read_text(errors="replace"), flush=True)
@@ -49,7 +51,7 @@ def _step_back() -> None:
 
 
 def _beside() -> list[str | Path]:
-    return [*PYTEST, "-o", "cache_dir=.pytest_cache/beside"]
+    return [*PYTEST, "slow or matrix", "-o", "cache_dir=.pytest_cache/beside"]
 
 
 def _environ(tally: Path) -> dict[str, str]:

@@ -26,6 +26,7 @@ CANARIES = {
     "secret_header": "zqSecretHeader7Yb2",
     "secret_padding": "zqSecretPadding5Qc9",
     "bearer": "zqBearer4Xm6hRj1Vs",
+    "aviary": "zqAviary8Nw5kTd2Lb",
 }
 ENVIRON = {"CANARY_VARIABLE": CANARIES["variable"]}
 
@@ -96,14 +97,18 @@ def pages(daemon: Daemon) -> list[str]:
     """Everything that can be read, by the daemon's own description; a target's own pages are those of the first."""
     described = cast(dict[str, dict[str, object]], daemon.get("/openapi.json").json()["paths"])
     streams = ("/events",)
-    return [path.replace("{name}", "one") for path in described if "get" in described[path] and path not in streams]
+    return [
+        path.replace("{name}", "one").replace("{target}", "one")
+        for path in described
+        if "get" in described[path] and path not in streams
+    ]
 
 
 def files(daemon: Daemon) -> Iterator[tuple[str, bytes]]:
-    """Everything it wrote: its two streams, and files in its folder."""
+    """Everything it wrote: its two streams, files in its folder, and its databases."""
     yield "stdout", daemon.stdout.read_bytes()
     yield "stderr", daemon.stderr.read_bytes()
-    for path in sorted(daemon.folder.rglob("*")):
+    for path in sorted([*daemon.folder.rglob("*"), *daemon.folder.parent.rglob("*.db*")]):
         with suppress(OSError):
             if path.is_file():
                 yield path.name, path.read_bytes()

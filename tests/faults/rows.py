@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 
-# UP12, a page of metrics that is malformed, applies once something reads such pages.
 ROWS = {
     "CFG1": "the configuration is missing or unreadable at start",
     "CFG2": "a syntax error at start",
@@ -51,6 +50,7 @@ ROWS = {
     "UP9": "an answer without end, or larger than any memory",
     "UP10": "compressed bombs",
     "UP11": "a body that is not encoded as it says",
+    "UP12": "a page of metrics that is malformed",
     "UP13": "redirects: loops, other hosts, other schemes",
     "UP14": "certificates and handshakes of every faulty kind",
     "UP15": "headers without end, banners, old and interim answers",
@@ -107,9 +107,25 @@ ROWS = {
     "CARD4": "a page over its cap",
     "CARD5": "clients invent paths and methods",
     "CARD6": "texts of errors as labels",
+    "DB1": "the disk of the history is full",
+    "DB2": "a read-only file or file system, from the start or later",
+    "DB3": "a history that is broken, cut, or something else altogether",
+    "DB4": "another writer has the history",
+    "DB5": "kills at any moment",
+    "DB6": "the disk does not take what was written",
+    "DB7": "the history is removed or replaced",
+    "DB8": "a clock that jumps far ahead and back",
+    "DB9": "a clock that is set back a day",
+    "DB10": "a history of another version",
+    "DB11": "a reader of the history stays",
+    "DB12": "two daemons on one history",
+    "DB13": "questions about ten years",
+    "DB14": "ten million rows to delete",
+    "DB15": "a file system without shared memory",
+    "CARD7": "a million series in the history",
 }
 
-_ROW = re.compile(r"tests/faults/.*::test_(K8S[0-9]+|[A-Z]+[0-9]+)_")
+_ROW = re.compile(r"tests/.*::test_(K8S[0-9]+|[A-Z]+[0-9]+)_")
 
 
 def row_of(nodeid: str) -> str | None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import http.client
 import os
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
 from tests.faults.page import Page
 from tests.faults.process import Daemon, until
 from tests.faults.scene import Config, Scene
+from tests.programs import program
 
 ERRORS = "platform_exporter_collector_errors_total"
 
@@ -107,3 +110,26 @@ def limited(page: Page, name: str) -> float:
 
 def lost(page: Page) -> float:
     return page.own("log_dropped_total")
+
+
+def waited_for_the_processor(pid: int) -> float:
+    """For how long other processes had what this one wanted, in seconds."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
+
+
+def turned(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Callable[[int], None]:
+    """Gives the daemon a wall clock of its own, and returns what turns it: by how many seconds it is wrong then."""
+    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
+    if not found:
+        program("faketime")
+    offset = scene.folder / "offset"
+
+    def turn(seconds: int) -> None:
+        fresh = offset.with_suffix(".new")
+        fresh.write_text(f"{seconds:+d}\n")
+        fresh.replace(offset)
+
+    turn(0)
+    settings = f"FAKETIME_TIMESTAMP_FILE={offset} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
+    under(monkeypatch, scene, f"env LD_PRELOAD={found[0]} {settings}")
+    return turn

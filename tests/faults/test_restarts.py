@@ -20,16 +20,13 @@ from tests.faults.surroundings import (
     counted,
     simple,
     under,
+    waited_for_the_processor,
 )
 
 pytestmark = pytest.mark.slow
 
 
 FULL = bool(os.environ.get("FULL"))
-
-
-def waited_for_the_processor(pid: int) -> float:
-    return int(Path(f"/proc/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 @pytest.mark.timeout(600)

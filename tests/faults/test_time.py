@@ -18,34 +18,20 @@ from tests.faults.scene import Scene
 from tests.faults.surroundings import (
     counted,
     plugins,
-    under,
+    turned,
 )
-from tests.programs import program
 
 pytestmark = pytest.mark.slow
 
 
-def faketime() -> str:
-    """The library that makes a clock lie to one process."""
-    found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
-    if not found:
-        program("faketime")
-    return str(found[0])
-
-
 def test_PROC8_steps_of_the_wall_clock_move_stamps_and_nothing_else(
-    scene: Scene, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    offset = tmp_path / "offset"
-    offset.write_text("+0\n")
-    settings = f"FAKETIME_TIMESTAMP_FILE={offset} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
-    under(monkeypatch, scene, f"env LD_PRELOAD={faketime()} {settings}")
+    turn = turned(monkeypatch, scene)
     scene.start(scene.config("one"))
     with scene.fault(but_for=["X2"]):  # it compares the stamps with our own clock
         for hours in (2, -3, 24 * 365, 0):
-            fresh = offset.with_suffix(".new")
-            fresh.write_text(f"{hours * 3600:+d}\n")
-            fresh.replace(offset)
+            turn(hours * 3600)
             page = scene.cycles(1)
             begin, began = counted(page), time.monotonic()
             time.sleep(2.0)

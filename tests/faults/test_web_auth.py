@@ -68,7 +68,8 @@ class GuardedScene(Scene):
         return daemon
 
     def begin(self) -> Guarded:
-        self.start(self.config())
+        # What is kept on disk does not matter here, and takes its room in memory only after a while.
+        self.start(self.config() | {"history": {"path": None}})
         assert isinstance(self.daemon, Guarded)
         return self.daemon
 

@@ -1,6 +1,6 @@
 """The closed sets."""
 
-from exporter.model.reason import Drop, Outcome, Reason
+from exporter.model.reason import Drop, Outcome, Reason, Storage
 
 
 def test_a_collector_is_up_if_it_did_its_job() -> None:
@@ -8,6 +8,6 @@ def test_a_collector_is_up_if_it_did_its_job() -> None:
 
 
 def test_the_words_are_those_of_labels_and_log_lines() -> None:
-    words = [str(word) for words in (Outcome, Reason, Drop) for word in words]
+    words = [str(word) for words in (Outcome, Reason, Drop, Storage) for word in words]
     assert words == [word.lower() for word in words]
     assert f"{Reason.RATE_LIMITED}" == "rate_limited"

@@ -1,17 +1,24 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from typing import TypeVar
 
 import pytest
 
 from exporter.web import contents
-from tests.web.conftest import Running, found, picture
+from tests.web.conftest import Running, found, picture, serving
+from tests.web.standings import standing
+
+T = TypeVar("T")
 
 TARGETS = "/api/v2/publishing/targets"
 PATHS = (TARGETS, f"{TARGETS}/ops", f"{TARGETS}/status", f"{TARGETS}/health", f"{TARGETS}/health/ops",
          f"{TARGETS}/health/stats", "/sd/targets")  # fmt: skip
+FIGURES = "/api/v2/publishing"
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -99,3 +106,66 @@ async def test_a_thousand_targets_are_answered_in_a_few_milliseconds(site: Runni
         for _ in range(20):
             assert (await site.get(path))[0] == 200
         assert (time.process_time() - begin) / 20 < 0.02, path
+
+
+class Slow:
+    """Puts answers together when it is told to."""
+
+    def __init__(self) -> None:
+        self.go = asyncio.Event()
+        self.begun = 0
+
+    def __call__(self, call: Callable[[], T]) -> Awaitable[T]:
+        return self._later(call)
+
+    async def _later(self, call: Callable[[], T]) -> T:
+        self.begun += 1
+        await self.go.wait()
+        return call()
+
+
+async def test_who_waits_for_an_answer_gets_that_of_the_snapshot_there_was_when_he_asked() -> None:
+    """And it does not stand for the newer one."""
+    slow = Slow()
+    async with serving(offload=slow) as site:
+        site.feed.publish(standing(1))
+        waiting = asyncio.create_task(site.get(FIGURES + "/stats"))
+        while not slow.begun:
+            await asyncio.sleep(0.001)
+        site.feed.publish(standing(2))
+        second = asyncio.create_task(site.get(FIGURES + "/stats"))
+        while slow.begun < 2:
+            await asyncio.sleep(0.001)
+        slow.go.set()
+        assert json.loads((await waiting)[1])["snapshot_id"] == 1
+        assert json.loads((await second)[1])["snapshot_id"] == 2
+        assert json.loads((await site.get(FIGURES + "/stats"))[1])["snapshot_id"] == 2
+        assert slow.begun == 2
+
+
+async def test_only_so_many_answers_are_put_together_at_once() -> None:
+    slow = Slow()
+    async with serving(offload=slow) as site:
+        site.feed.publish(standing(1))
+        waiting = [asyncio.create_task(site.get(f"{FIGURES}/stats?offset={number}")) for number in range(8)]
+        while slow.begun < 8:
+            await asyncio.sleep(0.001)
+        status, body = await site.get(f"{FIGURES}/stats?offset=9")
+        assert (status, json.loads(body)["error"]["code"]) == (503, "busy")
+        slow.go.set()
+        assert {status for status, _ in await asyncio.gather(*waiting)} == {200}
+        for number in range(8, 12):
+            assert (await site.get(f"{FIGURES}/stats?offset={number}"))[0] == 200
+
+
+async def test_whoever_goes_away_costs_the_others_nothing() -> None:
+    slow = Slow()
+    async with serving(offload=slow) as site:
+        site.feed.publish(standing(1))
+        first, second = (asyncio.create_task(site.get(FIGURES + "/stats")) for _ in range(2))
+        while not slow.begun:
+            await asyncio.sleep(0.001)
+        first.cancel()
+        slow.go.set()
+        assert (await second)[0] == 200
+        assert slow.begun == 1

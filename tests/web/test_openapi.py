@@ -1,11 +1,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
 
 from tests.web.conftest import BROKEN, Running, found, picture, serving
+from tests.web.standings import standing
 
 jsonschema = pytest.importorskip("jsonschema")
 
@@ -28,6 +30,11 @@ async def test_describes_every_route_and_nothing_else(site: Running) -> None:
         "/-/healthy": ["get"],
         "/-/ready": ["get"],
         "/-/reload": ["post"],
+        "/api/v2/publishing/metrics": ["get"],
+        "/api/v2/publishing/stats": ["get"],
+        "/api/v2/publishing/stats/{target}": ["get"],
+        "/api/v2/publishing/health": ["get"],
+        "/api/v2/publishing/trends": ["get"],
         "/api/v2/publishing/targets": ["get"],
         "/api/v2/publishing/targets/status": ["get"],
         "/api/v2/publishing/targets/refresh": ["post"],
@@ -36,6 +43,7 @@ async def test_describes_every_route_and_nothing_else(site: Running) -> None:
         "/api/v2/publishing/targets/health/stats": ["get"],
         "/api/v2/publishing/targets/health/{name}": ["get"],
         "/api/v2/publishing/targets/health/{name}/check": ["post"],
+        "/api/v2/publishing/canary": ["post"],
         "/sd/targets": ["get"],
         "/openapi.json": ["get"],
     }
@@ -62,11 +70,12 @@ async def test_names_in_a_path_are_described(site: Running) -> None:
     for path, operations in paths.items():
         for operation in operations.values():
             described = [one["name"] for one in operation.get("parameters", []) if one["in"] == "path"]
-            assert described == (["name"] if "{name}" in path else []), path
+            assert described == re.findall(r"\{(\w+)\}", path), path
             assert all(one["required"] for one in operation.get("parameters", []) if one["in"] == "path")
 
 
 FULL = found(1, picture("ops", headers=("Authorization",)), picture("team/slack/0", enabled=False), **BROKEN)
+PUBLISHING = standing(1, details=FULL.details)
 
 
 @pytest.mark.parametrize(
@@ -79,11 +88,16 @@ FULL = found(1, picture("ops", headers=("Authorization",)), picture("team/slack/
         ("/api/v2/publishing/targets/health/stats", ""),
         ("/api/v2/publishing/targets/health/{name}", "/api/v2/publishing/targets/health/ops"),
         ("/sd/targets", ""),
+        ("/api/v2/publishing/metrics", ""),
+        ("/api/v2/publishing/stats", "/api/v2/publishing/stats?group_by=type"),
+        ("/api/v2/publishing/stats/{target}", "/api/v2/publishing/stats/ops-slack"),
+        ("/api/v2/publishing/health", ""),
+        ("/api/v2/publishing/trends", ""),
     ],
 )
 async def test_what_is_told_of_targets_fits_its_description(site: Running, path: str, asked: str) -> None:
     described = await document(site)
-    site.feed.publish(FULL)
+    site.feed.publish(PUBLISHING)
     status, body = await site.get(asked or path)
     assert status == 200
     schema = described["paths"][path]["get"]["responses"]["200"]["content"]["application/json; charset=utf-8"]["schema"]

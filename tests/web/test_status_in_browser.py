@@ -13,11 +13,16 @@ from exporter.model.reason import Flaw, Outcome, Reason
 from exporter.model.snapshot import Record
 from exporter.publishing.health import HealthDetail
 from exporter.publishing.listing import Invalid
+from exporter.publishing.outlook import NOTHING
 from exporter.publishing.refresh import DiscoveryDetail, RefreshDetail
+from exporter.publishing.statistics import Book
+from exporter.publishing.upstream import UpstreamDetail, UpstreamState
 from exporter.publishing.verdict import HealthState
+from exporter.publishing.world import World
 from exporter.web import server
 from exporter.web.events import Events
 from tests.browser import Browser, Tab, browser
+from tests.publishing.services import replica, rows, service
 from tests.web.conftest import BROKEN, Running, found, picture, serving, snapshot, source, target, trouble
 from tests.web.test_status import HOSTILE
 
@@ -74,6 +79,12 @@ async def tab(chromium: Browser) -> AsyncIterator[Tab]:
         assert opened.messages == [], "nothing was written to the console, and no policy was broken"
 
 
+def strays() -> UpstreamState:
+    """A service that publishes to targets with long names, none of them configured here."""
+    jobs = rows("jobs_processed_total", {("w" * 200, "succeeded"): 3.0, ("on-call", "failed"): 2.0})
+    return service(replica(jobs, rows("queue_size", {("high",): 7.0})))
+
+
 def refresh_with_long_texts() -> RefreshDetail:
     broken = found(1, **BROKEN).details["refresh"]
     assert isinstance(broken, RefreshDetail)
@@ -90,11 +101,12 @@ async def test_fits_its_window_and_can_be_read(site: Running, tab: Tab, width: i
     known = page.details["health"]
     assert isinstance(known, HealthDetail)
     record = Record("long", Outcome.ERROR, Reason.EXEC, "y" * 300, page.wall, 1.0, None)
-    details = {
+    details: dict[str, object] = {
         "health": HealthDetail((*known.targets, long)),
         "discovery": DiscoveryDetail((picture("n" * 150, source="z" * 200), picture("on-call", source="a/b"))),
         "refresh": refresh,
     }
+    details["score"] = Book().standing(World.of({**details, "queue": UpstreamDetail((strays(),))}), NOTHING)
     site.feed.publish(replace(page, details=details, records={**page.records, "long": record}))
     await tab.colours(scheme)
     await tab.open(site.url("/"), width=width)

@@ -1,0 +1,1 @@
+"""Recent history in SQLite: one writer, tiers, retention, queries."""
