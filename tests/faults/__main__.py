@@ -30,7 +30,9 @@ def main(folder: Path) -> int:
             env=_environ(folder / "beside.json"),
             preexec_fn=_step_back,
         )
-    code = subprocess.call([*PYTEST, "slow", HERE, *(f"--ignore={path}" for path in PATIENT)], env=_environ(folder / "one.json"))
+    code = subprocess.call(
+        [*PYTEST, "slow", HERE, *(f"--ignore={path}" for path in PATIENT)], env=_environ(folder / "one.json")
+    )
     print("\nbeside them:", flush=True)
     aside = beside.wait()
     print(said.read_text(errors="replace"), flush=True)
