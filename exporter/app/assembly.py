@@ -17,7 +17,8 @@ from exporter.model.errors import Failure
 from exporter.model.metric import Family
 from exporter.model.problem import Problem
 from exporter.publishing.policy import AddressPolicy
-from exporter.sources.service import tls_options
+from exporter.sources.canary_alert import places
+from exporter.sources.credentials import tls_options
 from exporter.sources.tls import TlsOptions
 
 
@@ -47,7 +48,7 @@ def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Asse
         tls_of(config).context()
     except Failure as failure:
         raise ConfigError([Problem(failure.detail, "collectors.health.tls")]) from None
-    _check_tls_of_services(config)
+    _check_services(config)
     built = settings.catalogue.build(config, parts, daemon)
     if built.problems:
         raise ConfigError(built.problems)
@@ -70,14 +71,17 @@ def assemble(settings: Settings, parts: Parts, daemon: Sequence[Family]) -> Asse
     return Assembly(plan, keys, namesakes)
 
 
-def _check_tls_of_services(config: Config) -> None:
+def _check_services(config: Config) -> None:
     for index, service in enumerate(config.publishing_services):
-        options = tls_options(service)
+        options, key = tls_options(service), "tls"
         try:
             if options.has_files:
                 options.context()
+            key = "canary"
+            if service.canary is not None:
+                places(service)
         except Failure as failure:
-            raise ConfigError([Problem(failure.detail, f"publishing_services[{index}].tls")]) from None
+            raise ConfigError([Problem(failure.detail, f"publishing_services[{index}].{key}")]) from None
 
 
 def policy_of(config: Config) -> AddressPolicy:

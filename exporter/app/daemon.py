@@ -42,6 +42,7 @@ from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
 from exporter.publishing.health import TargetHealth
 from exporter.publishing.policy import AddressPolicy
+from exporter.sources.canary import Canaries
 from exporter.sources.discovery import Discovery
 from exporter.sources.probe import Prober
 from exporter.sources.resolver import Resolver
@@ -85,9 +86,9 @@ class Daemon:
         self._origins = Origins(environ, self._pools.places, self._clock)
         self._discovery = Discovery(self._findings, self._clock, self._pools.places, self.engine.request)
         self._prober = Prober(self._pools.names, AddressPolicy(), self._clock, TlsOptions())
-        self._services = PublishingServices(
-            Resolver(self._pools.names, self._clock), self._clock, self._pools.parsing, self._pools.places
-        )
+        resolver = Resolver(self._pools.names, self._clock)
+        self._services = PublishingServices(resolver, self._clock, self._pools.parsing, self._pools.places)
+        self._canaries = Canaries(resolver, self._clock, self._pools.places)
         # Noted before it is read: a change in between would otherwise never be seen.
         self._watch = Watch([flags.config_file] if flags.config_file else [], self._pools.files, self._changed)
         self._watch.note()
@@ -130,6 +131,7 @@ class Daemon:
             prober=self._prober,
             findings=self._findings,
             services=self._services if config.publishing_services else None,
+            canaries=self._canaries.tally,
             outlook=self.archive.outlook,
         )
         return assemble(settings, parts, self._meter.families)
@@ -183,6 +185,7 @@ class Daemon:
 
     async def _adopt(self, settings: Settings, fresh: Assembly, changes: Sequence[str]) -> None:
         self._services.configure(settings.config.publishing_services, settings.dialects)
+        self._canaries.configure(settings.config.publishing_services)
         if changes or settings.catalogue != self._settings.catalogue:
             self._assembly = fresh.keeping(self._assembly)
             self._log.configure(settings.config.log.level, settings.config.log.format)
@@ -249,6 +252,7 @@ class Daemon:
         self._services.configure(config.publishing_services, self._settings.dialects)
         self._aim(config)
         self._find(config)
+        self._canaries.configure(config.publishing_services)
         self._reloaded.set(1.0)
         self._reloaded_at.set(self._clock.wall())
         self.engine.start(self._assembly.plan)
@@ -299,6 +303,7 @@ class Daemon:
             reload=self.reload,
             refresh=self._discovery.ask,
             check=self._check,
+            canaries=self._canaries,
             alive=self.engine.alive,
             clock=self._clock,
             offload=self._pools.answers,
@@ -378,5 +383,6 @@ class Daemon:
             async with asyncio.timeout(1.0):
                 await self._discovery.close()
                 await self._prober.close()
+                await self._canaries.close()
                 await self._services.close()
         self._log.stop()

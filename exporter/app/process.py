@@ -120,10 +120,14 @@ class Backstop:
         self._seconds = seconds
         self._end = end
         self._wait, self._tell = os.pipe()
-        self._thread = threading.Thread(target=self._stand_by, name="backstop", daemon=True)
+        standing = threading.Event()
+        self._thread = threading.Thread(target=self._stand_by, args=(standing,), name="backstop", daemon=True)
         self._thread.start()
+        # A thread that has been started takes one of those locks itself before it runs.
+        standing.wait()
 
-    def _stand_by(self) -> None:
+    def _stand_by(self, standing: threading.Event) -> None:
+        standing.set()
         if code := os.read(self._wait, 1):
             ended, _, _ = select.select([self._wait], [], [], self._seconds)
             if not ended:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from exporter.model.collector import Clock
+from exporter.publishing.canary import Tally
 from exporter.publishing.directory import TargetDirectory
 from exporter.publishing.findings import Findings
 from exporter.publishing.outlook import Outlook
@@ -26,4 +27,5 @@ class Parts:
     prober: Prober
     findings: Findings = field(default_factory=Findings)
     services: PublishingServices | None = None
+    canaries: Tally = field(default_factory=Tally)
     outlook: Outlook | None = None

@@ -22,6 +22,8 @@ from pydantic_core import CoreSchema
 
 from exporter.config.secrets import secret_fields
 from exporter.config.types import (
+    CanaryLabels,
+    CanaryToken,
     Count,
     Duration,
     FileName,
@@ -174,6 +176,38 @@ class DnsName(Section):
     path: RequestPath = "/metrics"
 
 
+class Canary(Section):
+    """An alert that is sent through a service only to see whether it comes back.
+
+    `url` is the Alertmanager's, if that of the metrics does not tell it. Whoever brings it back shows the token.
+    """
+
+    token: CanaryToken
+    url: SecretUrl | None = None
+    labels: CanaryLabels = {}
+    interval: Duration = 300.0
+    timeout: Duration | None = Field(default=None, description="by default a minute, or a shorter interval")
+
+    @field_validator("interval")
+    @classmethod
+    def _not_too_often(cls, interval: float) -> float:
+        if interval < 1.0:
+            raise ValueError("must be at least 1s")
+        return interval
+
+    @field_validator("timeout")
+    @classmethod
+    def _one_at_a_time(cls, timeout: float | None, info: ValidationInfo) -> float | None:
+        if timeout is not None and timeout > info.data.get("interval", timeout):
+            raise ValueError("must not exceed the interval")
+        return timeout
+
+    @property
+    def lost_after(self) -> float:
+        """Seconds after which one that is not back is lost."""
+        return self.timeout or min(60.0, self.interval)
+
+
 class PublishingService(Section):
     """A service that publishes alerts, and how to ask for its metrics.
 
@@ -190,6 +224,7 @@ class PublishingService(Section):
     basic_auth: BasicAuth | None = None
     bearer_token_file: Path | None = None
     tls: ClientTls | None = None
+    canary: Canary | None = None
 
     @field_validator("urls")
     @classmethod

@@ -12,7 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo, WithJsonSchema
 
+from exporter.model.metric import LABEL_NAME
 from exporter.model.secret import MASK, Secret
+from exporter.publishing.canary import ID_LABEL
 from exporter.publishing.document import url_complaint
 
 _UNITS = {"y": 31_536_000_000, "w": 604_800_000, "d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
@@ -161,6 +163,23 @@ def _distinct(values: tuple[str, ...]) -> tuple[str, ...]:
     return values
 
 
+def _canary_token(value: Any) -> Secret:
+    if isinstance(value, str) and not re.fullmatch(r"[!-~]{16,1024}", value):
+        raise ValueError("expected 16 to 1024 characters of ASCII without spaces")
+    return _secret(value)
+
+
+def _canary_labels(labels: dict[str, str]) -> dict[str, str]:
+    for name, value in labels.items():
+        if not LABEL_NAME.match(name) or name.startswith("__"):
+            raise ValueError("a label has a name that is not legal")
+        if name == ID_LABEL:
+            raise ValueError(f"the label {ID_LABEL} is given to each canary by itself")
+        if not value:
+            raise ValueError("a label has no value")
+    return labels
+
+
 def _text_schema(description: str, **more: Any) -> WithJsonSchema:
     return WithJsonSchema({"type": "string", "description": description, **more})
 
@@ -190,6 +209,13 @@ SecretText = Annotated[
     PlainSerializer(lambda _: MASK, return_type=str),
     WithJsonSchema({"type": "string", "writeOnly": True}),
 ]
+CanaryToken = Annotated[
+    Secret,
+    PlainValidator(_canary_token),
+    PlainSerializer(lambda _: MASK, return_type=str),
+    WithJsonSchema({"type": "string", "writeOnly": True}),
+]
+CanaryLabels = Annotated[dict[str, str], AfterValidator(_canary_labels)]
 ListenAddress = Annotated[
     str, PlainValidator(listen_address), _text_schema("host:port, :port or [IPv6]:port", pattern=":[0-9]{1,5}$")
 ]

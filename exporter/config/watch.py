@@ -17,6 +17,7 @@ from exporter.config.globs import is_pattern, matches
 from exporter.model.collector import Offload
 
 LARGEST_WATCHED = 8 << 20
+EVERY = 2.0  # seconds, unless told otherwise
 
 _log = logging.getLogger(__name__)
 
@@ -50,11 +51,11 @@ class Watch:
         paths: Iterable[Path],
         offload: Offload,
         on_change: Callable[[], Awaitable[object]],
-        interval: float = 2.0,
+        interval: float | None = None,
     ) -> None:
         self._offload = offload
         self._on_change = on_change
-        self._interval = interval
+        self._interval = EVERY if interval is None else interval
         self._seen: dict[Path, str] = {}
         self._followed = asyncio.Event()
         self.follow(paths)

@@ -35,7 +35,7 @@ class Discovery:
         offload: Offload,
         tell: Callable[[Iterable[str]], None],
         luck: Callable[[], float] = random.random,
-        look: float = 2.0,
+        look: float | None = None,
     ) -> None:
         self._findings = findings
         self._refreshes = findings.refreshes

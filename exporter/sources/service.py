@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from base64 import b64encode
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from hashlib import blake2b
-from pathlib import Path
 from typing import NamedTuple
 
-from exporter.config.files import Unreadable, decode, read_bytes
-from exporter.config.schema import ClientTls, PublishingService
+from exporter.config.schema import PublishingService
 from exporter.model.collector import Clock, Offload, Run
 from exporter.model.errors import Failure
 from exporter.model.reason import Reason
@@ -20,6 +16,7 @@ from exporter.model.secret import Secret
 from exporter.publishing.dialects.labels import Labelling
 from exporter.publishing.dialects.mapping import Dialect
 from exporter.publishing.upstream import ReplicaState, UpstreamState
+from exporter.sources.credentials import credentials, tls_options
 from exporter.sources.http import Client, Request
 from exporter.sources.reading import Reader
 from exporter.sources.replica import ACCEPT, Replica
@@ -28,7 +25,6 @@ from exporter.sources.tls import TlsOptions
 from exporter.sources.url import PORTS, parse
 
 MOST_REPLICAS = 256  # of one service: a name that leads to more is a mistake, or malice
-_LARGEST_TOKEN = 64 << 10
 _RESERVE = 0.5  # seconds at the end of a run in which nothing is asked any more, at most a tenth of it
 
 
@@ -141,7 +137,7 @@ class _Service:
         at, begin = self._tools.clock.wall(), self._tools.clock.monotonic()
         try:
             async with asyncio.timeout(timeout):
-                headers = await self._headers()
+                headers = {**self._host(), "Accept": ACCEPT, **await credentials(self.options, self._reader)}
                 places = await self._located()
         except Failure as failure:
             return self._none(at, begin, failure)
@@ -191,30 +187,16 @@ class _Service:
         self._found = {name: self._found.get(name) or Secret(f"{scheme}://{name}{dns.path}") for name in names}
         return self._found
 
-    async def _headers(self) -> dict[str, Secret | str]:
-        options = self.options
-        headers: dict[str, Secret | str] = {"Accept": ACCEPT, **options.headers}
-        if options.dns is not None:
-            port = "" if options.dns.port == PORTS[_scheme(options)] else f":{options.dns.port}"
-            headers = {"Host": options.dns.name + port, **headers}
-        if options.basic_auth is not None:
-            pair = f"{options.basic_auth.username}:{options.basic_auth.password.reveal()}"
-            headers["Authorization"] = Secret(f"Basic {b64encode(pair.encode()).decode()}")
-        if options.bearer_token_file is not None:
-            # Read every time: whoever issues such tokens renews them.
-            headers["Authorization"] = await self._reader(partial(_bearer, options.bearer_token_file))
-        return headers
+    def _host(self) -> dict[str, str]:
+        """What an address of a name is asked for."""
+        dns = self.options.dns
+        if dns is None:
+            return {}
+        return {"Host": dns.name if dns.port == PORTS[_scheme(self.options)] else f"{dns.name}:{dns.port}"}
 
     async def close(self) -> None:
         self._reader.close()
         await self._client.close()
-
-
-def tls_options(options: PublishingService) -> TlsOptions:
-    """How a service is verified: one that is found by a name has that name, whatever its address."""
-    tls = options.tls or ClientTls()
-    name = tls.server_name or (options.dns.name if options.dns is not None else None)
-    return TlsOptions(ca_file=tls.ca_file, server_name=name, cert_file=tls.cert_file, key_file=tls.key_file)
 
 
 def _scheme(options: PublishingService) -> str:
@@ -242,17 +224,6 @@ def _shown(url: Secret) -> str:
 
 def _bracketed(host: str) -> str:
     return f"[{host}]" if ":" in host else host
-
-
-def _bearer(file: Path) -> Secret:
-    try:
-        token = decode(read_bytes(file, _LARGEST_TOKEN)).strip()
-        problem = "is empty" if not token else ""
-    except Unreadable as error:
-        problem = str(error)
-    if problem:
-        raise Failure(Reason.CONFIG, f"bearer_token_file: {problem}")
-    return Secret(f"Bearer {token}")
 
 
 def _hash_key(options: PublishingService) -> bytes:

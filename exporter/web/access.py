@@ -92,13 +92,13 @@ class Access:
     def scheme(self) -> str:
         return "http" if self.context is None else "https"
 
-    async def guard(self, request: web.BaseRequest) -> None:
-        """Raises Refused unless the request may go on."""
+    async def guard(self, request: web.BaseRequest, login: bool = True) -> None:
+        """Raises Refused unless the request may go on; without `login` a certificate that is required is enough."""
         rules = self._rules
         assert rules is not None
         if rules.tls is not None and rules.tls.required:
             _check_certificate(rules.tls, request)
-        if rules.basic is not None:
+        if login and rules.basic is not None:
             await rules.basic.check(request)
 
     # -- reading it again

@@ -44,19 +44,21 @@ class Chain:
         place = None if found is None else found.place
         try:
             if self._access is not None and (place is None or place.label not in OPEN):
-                await self._access.guard(request)
+                await self._access.guard(request, login=place is None or not place.has_token(request.method))
             if found is None:
                 raise Refused(HTTPStatus.NOT_FOUND, "not_found", "there is nothing at this path")
             handler = found.place.handler(request.method)
-            if request.body_exists:
+            if request.body_exists and not found.place.takes_body:
                 raise _body_refused(request)
             if found.values:
                 keep_path_values(request, found.values)
             response = await handler(request)
         except Exception as error:
             response = _refusal(error)
-            if request.body_exists:
-                response.force_close()  # what is left of it is not read, so the next request cannot be found
+        if request.body_exists:
+            # What is left of a refused body is not read, so the next request cannot be found; and what came of one that
+            # was taken would count as a request that does not end.
+            response.force_close()
         if self._access is not None and self._access.headers and not response.prepared:
             response.headers.update(self._access.headers)
         self._count(OTHER if place is None else place.label, request.method, response.status, perf_counter() - started)
@@ -98,7 +100,7 @@ class _Count:
 
 
 def _body_refused(request: web.BaseRequest) -> Refused:
-    # No route takes one: reading it, or inflating it, would be work that only its sender decides about.
+    # Reading it, or inflating it, would be work that only its sender decides about.
     length = request.content_length
     if length is None or length > LARGE:
         return Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "too_large", "the request must have no body")

@@ -16,6 +16,7 @@ _REF = "#/components/schemas/{name}"
 _FAILED = Answer("the request failed here", (JSON,), ErrorAnswer)
 _HEADERS = headers(JSON)
 _TEXT = {"type": "string"}
+_BEARER = "bearer"
 
 
 def routes(site: Site, others: list[Route]) -> list[Route]:
@@ -41,6 +42,7 @@ def routes(site: Site, others: list[Route]) -> list[Route]:
 def describe(table: list[Route], site: Site) -> dict[str, Any]:
     """The OpenAPI document of these routes."""
     found = {answer.schema for route in table for answer in route.answers.values()} | {ErrorAnswer}
+    found |= {route.body for route in table}
     schemas = sorted((schema for schema in found if schema is not None), key=lambda schema: schema.__name__)
     _, components = msgspec.json.schema_components(schemas, ref_template=_REF)
     paths: dict[str, dict[str, Any]] = {}
@@ -55,7 +57,7 @@ def describe(table: list[Route], site: Site) -> dict[str, Any]:
         },
         "servers": [{"url": site.external_url.rstrip("/") or site.prefix or "/"}],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": {_BEARER: {"type": "http", "scheme": "bearer"}}},
     }
 
 
@@ -70,6 +72,11 @@ def _operation(route: Route) -> dict[str, Any]:
     parameters += [_parameter(parameter) for parameter in route.parameters]
     if parameters:
         operation["parameters"] = parameters
+    if route.body is not None:
+        schema = {"$ref": _REF.format(name=route.body.__name__)}
+        operation["requestBody"] = {"required": True, "content": {"application/json": {"schema": schema}}}
+    if route.token:
+        operation["security"] = [{_BEARER: []}]
     return operation
 
 

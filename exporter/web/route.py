@@ -38,7 +38,8 @@ class Answer:
 class Route:
     """A path, how it is called and what it answers. A stream lasts as long as its reader, so it is not timed.
 
-    A segment `{name}` of the path stands for any text; the handler gets it from `path_value`.
+    A segment `{name}` of the path stands for any text; the handler gets it from `path_value`. A body is refused unless
+    its type is stated, and a login is needed unless the handler asks for a `token` of its own.
     """
 
     path: str
@@ -49,6 +50,8 @@ class Route:
     method: str = "GET"
     parameters: tuple[Parameter, ...] = ()
     stream: bool = False
+    body: type[msgspec.Struct] | None = None
+    token: bool = False
 
     @property
     def path_names(self) -> tuple[str, ...]:

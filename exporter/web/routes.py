@@ -10,6 +10,7 @@ from urllib.parse import quote, unquote_to_bytes
 from aiohttp import web
 
 from exporter.web import (
+    canary,
     lifecycle,
     metrics,
     openapi,
@@ -34,7 +35,7 @@ def table(site: Site, events: Events) -> list[Route]:
     """Every route there is. The page for Prometheus may take the place of the one for people."""
     pages = [] if site.telemetry_path == "/" else status.routes(site)
     publishing = [*readings.routes(site), *stats.routes(site), *score.routes(site), *trends.routes(site)]
-    api = [*publishing, *targets.routes(site), *target_health.routes(site), *sd.routes(site)]
+    api = [*publishing, *targets.routes(site), *target_health.routes(site), *sd.routes(site), *canary.routes(site)]
     return openapi.routes(site, [*metrics.routes(site), *pages, *events.routes(), *lifecycle.routes(site), *api])
 
 
@@ -43,9 +44,15 @@ class Place:
 
     def __init__(self, route: Route) -> None:
         self.label = route.path
+        self.takes_body = route.body is not None
+        self._token = route.token
         self._handlers = {route.method: route.handler}
         if route.method == "GET" and not route.stream:
             self._handlers["HEAD"] = route.handler  # the server sends the head alone
+
+    def has_token(self, method: str) -> bool:
+        """Whether its handler asks for a token, so that nobody has to log in before."""
+        return self._token and method in self._handlers
 
     def handler(self, method: str) -> Handler:
         try:

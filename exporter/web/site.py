@@ -12,6 +12,7 @@ from exporter.model.collector import Clock, Offload
 from exporter.model.metric import Samples
 from exporter.model.problem import Reloaded
 from exporter.model.snapshot import Feed
+from exporter.publishing.canary import Aviary
 from exporter.publishing.health import TargetHealth
 from exporter.publishing.refresh import Asked
 from exporter.web.access import Access
@@ -37,6 +38,7 @@ class Site:
     enable_lifecycle: bool = False
     route_prefix: str = ""
     external_url: str = ""
+    canaries: Aviary | None = None  # where they come home to
     access: Access | None = None  # None: everybody may come in
 
     @property

@@ -92,15 +92,15 @@ def test_the_catalogue_is_a_value() -> None:
 
 def test_the_flag_for_an_alertmanager_watches_it_without_a_file_too() -> None:
     """It takes the place of a service of its name, and shows nothing of the address."""
-    settings = settle(Flags(alertmanager_url="http://am:9093/canary/"), {})
+    settings = settle(Flags(alertmanager_url="http://am:9093/c4n4ry/"), {})
     (service,) = settings.config.publishing_services
     assert (service.name, service.dialect, service.url) == (
         "alertmanager",
         "alertmanager",
-        Secret("http://am:9093/canary/metrics"),
+        Secret("http://am:9093/c4n4ry/metrics"),
     )
     assert set(settings.dialects) == {"alertmanager"}
-    assert "canary" not in repr(settings.config)
+    assert "c4n4ry" not in repr(settings.config)
     text = """
 publishing_services:
   - {name: alertmanager, url: "http://other/metrics", dialect: vmalert}

@@ -13,6 +13,7 @@ from exporter.exposition.lint import lint
 from exporter.exposition.render import Renderer
 from exporter.model.errors import Backoff, Failure, Partial
 from exporter.model.reason import Reason
+from exporter.publishing.canary import Canary
 from tests.collectors.watched import accepted, recorded, rows, run, watching
 from tests.fakes.bodies import each
 from tests.fakes.remote import answer, hangs, serve
@@ -108,6 +109,18 @@ async def test_if_some_can_it_is_partial() -> None:
             await publishers(parts).collect(run(timeout=0.5))
     assert caught.value.reason is Reason.TIMEOUT
     assert rows(caught.value.result, "publishing_publisher_attempts_total")
+
+
+async def test_canaries_are_told_of_even_if_no_service_can_be_asked() -> None:
+    async with serve(answer(503)) as remote, watching(am=("alertmanager", remote.url())) as parts:
+        canary = Canary("am", parts.canaries, parts.clock)
+        canary.leave()
+        canary.give_up()
+        with pytest.raises(Partial) as caught:
+            await publishers(parts).collect(run())
+    assert caught.value.reason is Reason.HTTP_STATUS
+    assert rows(caught.value.result, "publishing_canary_lost_total") == {("am",): (1.0,)}
+    assert lint(caught.value.result.samples) == []
 
 
 async def test_a_service_with_nothing_to_say_is_fine() -> None:

@@ -14,6 +14,7 @@ import yaml
 
 from exporter.collectors.registry import builtin
 from exporter.config.loader import load, parse, schema
+from exporter.config.schema import Canary
 
 EXAMPLE = Path(__file__).parents[2] / "config.example.yaml"
 OPTIONS = {name: module.Options for name, module in builtin().items()}
@@ -69,8 +70,13 @@ def test_the_targets_in_its_comments_load_once_uncommented(tmp_path: Path) -> No
 def test_the_services_in_its_comments_load_once_uncommented(tmp_path: Path) -> None:
     block = TEXT[TEXT.index("# publishing_services:\n") : TEXT.index("# Each collector takes")]
     text = re.sub(r"^# ", "", block, flags=re.MULTILINE)
-    services = parse(text, "example", tmp_path, OPTIONS, {"ALERT_HISTORY": "x"}).config.publishing_services
+    services = parse(
+        text, "example", tmp_path, OPTIONS, {"ALERT_HISTORY": "x", "CANARY_TOKEN": "x" * 16}
+    ).config.publishing_services
     assert [service.dialect for service in services] == ["alert-history", "alertmanager", "prometheus"]
+    canary = services[1].canary
+    assert canary is not None
+    assert canary == Canary(token=canary.token)
 
 
 def test_every_key_of_the_example_has_a_comment_above_or_below_its_section() -> None:

@@ -64,8 +64,8 @@ async def receivers() -> AsyncIterator[tuple[Receivers, str]]:
 
 
 @asynccontextmanager
-async def alertmanager(folder: Path, config: object) -> AsyncIterator[str]:
-    """The server of Debian, with this configuration."""
+async def alertmanager(folder: Path, config: object) -> AsyncIterator[tuple[str, subprocess.Popen[bytes]]]:
+    """The server of Debian, with this configuration: where it is, and its process."""
     path, port = program("prometheus-alertmanager"), free_port()
     (folder / "alertmanager.yml").write_text(json.dumps(config))
     process = subprocess.Popen(
@@ -83,7 +83,7 @@ async def alertmanager(folder: Path, config: object) -> AsyncIterator[str]:
         async with aiohttp.ClientSession() as session, asyncio.timeout(20):
             while not await ready(session, f"{url}/-/ready"):
                 await asyncio.sleep(0.05)
-        yield url
+        yield url, process
     finally:
         process.terminate()
         process.wait(10)
@@ -136,7 +136,7 @@ ANSWERS = {
 
 
 async def test_requests_errors_attempts_and_durations_are_what_the_receivers_counted(tmp_path: Path) -> None:
-    async with receivers() as (counted, base), alertmanager(tmp_path, configuration(base)) as url:
+    async with receivers() as (counted, base), alertmanager(tmp_path, configuration(base)) as (url, _):
         often = {"slack-takes": 5, "slack-refuses": 2, "pagerduty-refuses": 1, "webhook-takes": 3}
         await send(url, *Counter(often).elements(), "webhook-stutters", "webhook-hangs")
         async with watching(am=("alertmanager", f"{url}/metrics")) as parts:

@@ -26,6 +26,7 @@ CANARIES = {
     "secret_header": "zqSecretHeader7Yb2",
     "secret_padding": "zqSecretPadding5Qc9",
     "bearer": "zqBearer4Xm6hRj1Vs",
+    "aviary": "zqAviary8Nw5kTd2Lb",
 }
 ENVIRON = {"CANARY_VARIABLE": CANARIES["variable"]}
 

@@ -21,9 +21,10 @@ from exporter.engine.threads import DaemonPool
 from exporter.model.collector import Run
 from exporter.model.reason import Reason
 from exporter.publishing.upstream import ReplicaState, UpstreamState
+from exporter.sources.credentials import tls_options
 from exporter.sources.replica import Identity
 from exporter.sources.resolver import Resolver
-from exporter.sources.service import MOST_REPLICAS, PublishingServices, tls_options
+from exporter.sources.service import MOST_REPLICAS, PublishingServices
 from tests.fakes.bodies import bomb, each, endless, head, packed
 from tests.fakes.clock import RealClock
 from tests.fakes.remote import TLS, Remote, Script, answer, hangs, says, serve, server_tls

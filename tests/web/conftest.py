@@ -78,6 +78,23 @@ class Clock:
 
 
 @dataclass
+class Home:
+    """Where canaries come home to: those of one service."""
+
+    token: bytes = b"the-token-of-the-canary"
+    expecting: bool = True
+    returned_ids: list[str] = field(default_factory=list)
+
+    def holders(self, token: bytes) -> tuple[str, ...]:
+        return ("am",) if token == self.token else ()
+
+    def returned(self, holders: Sequence[str], ids: Sequence[str]) -> int:
+        assert holders == ("am",)
+        self.returned_ids += ids
+        return len(ids)
+
+
+@dataclass
 class Running:
     """A served site and a client for it."""
 

@@ -24,7 +24,7 @@ from exporter.web.events import Events
 from exporter.web.middleware import OPEN
 from exporter.web.routes import table
 from tests.fakes.authority import Authority, Pair
-from tests.web.conftest import Clock, Running, serving, snapshot
+from tests.web.conftest import Clock, Home, Running, serving, snapshot
 
 HASH = "$2y$04$W.x6UJ3nKDrZ65d98eSMy.nm1MrgiWjv8GNzD5n0HP3fzL1gp9wm6"
 REQUIRED = "RequireAndVerifyClientCert"
@@ -167,7 +167,8 @@ async def test_no_route_and_no_method_answers_without_credentials(
     files.clients(servers[0]) if wanted == "certificates" else files.users(ann=HASH)
     tls = files.client() if wanted == "certificates" else None
     refusal = 403 if wanted == "certificates" else 401
-    async with behind(files.web, enable_lifecycle=True, route_prefix=prefix) as (site, _):
+    home = Home()
+    async with behind(files.web, enable_lifecycle=True, route_prefix=prefix, canaries=home) as (site, _):
         routes = table(site.site, Events(site.site))
         assert len(routes) >= 16
         spelled = {prefix + route.path.replace("{name}", name) for route in routes for name in ("ops", "a%2Fb/0")}
@@ -183,7 +184,7 @@ async def test_no_route_and_no_method_answers_without_credentials(
                         assert status in (refusal, 400), (method, target, status)
             if path not in open_paths:
                 assert (await asked(site, "GET", path, tls=tls))[0] == refusal
-        assert (site.reloads, site.refreshes, site.checks) == ([], [], [])
+        assert (site.reloads, site.refreshes, site.checks, home.returned_ids) == ([], [], [], [])
         overridden = await asked(site, "POST", f"{prefix}/-/reload", "X-HTTP-Method-Override: GET", tls=tls)
         assert overridden[0] == refusal
 

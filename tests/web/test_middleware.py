@@ -31,11 +31,12 @@ async def test_every_route_takes_its_methods_and_no_other(site: Running, method:
         assert site.counted()[route.path, counted, "405"] == 1
 
 
-async def test_posts_are_those_that_change_something(site: Running) -> None:
+async def test_posts_are_those_that_change_something_and_the_canary(site: Running) -> None:
     assert {route.path for route in table(site.site, Events(site.site)) if route.method != "GET"} == {
         "/-/reload",
         "/api/v2/publishing/targets/refresh",
         "/api/v2/publishing/targets/health/{name}/check",
+        "/api/v2/publishing/canary",
     }
 
 

@@ -43,6 +43,7 @@ async def test_describes_every_route_and_nothing_else(site: Running) -> None:
         "/api/v2/publishing/targets/health/stats": ["get"],
         "/api/v2/publishing/targets/health/{name}": ["get"],
         "/api/v2/publishing/targets/health/{name}/check": ["post"],
+        "/api/v2/publishing/canary": ["post"],
         "/sd/targets": ["get"],
         "/openapi.json": ["get"],
     }
