@@ -6,6 +6,7 @@ much longer to decode a list.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 from collections.abc import Iterable
@@ -61,6 +62,7 @@ class Client:
     async def _end(self) -> None:
         if self._retired and not self._users:
             await self._client.close()
+            await asyncio.sleep(0)  # only with the next turn of the loop its transports are gone
 
     async def send(self, question: Question) -> aiohttp.ClientResponse:
         """The beginning of the answer, whatever its status."""
@@ -84,6 +86,13 @@ class Client:
             else:
                 return response
         raise Failure(Reason.CONFIG, problem)
+
+
+def hang_up(response: aiohttp.ClientResponse) -> None:
+    """Ends the connection of an answer that was not read to its end, at once: a farewell over TLS may never come."""
+    if response.connection is not None and response.connection.transport is not None:
+        response.connection.transport.abort()
+    response.close()
 
 
 async def _once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:

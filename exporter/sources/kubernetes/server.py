@@ -14,7 +14,7 @@ import aiohttp
 from exporter.model.collector import Clock, Offload
 from exporter.model.errors import Backoff, Failure
 from exporter.model.reason import Reason
-from exporter.sources.kubernetes.client import Client, connect, load_library
+from exporter.sources.kubernetes.client import Client, connect, hang_up, load_library
 from exporter.sources.kubernetes.question import Question
 from exporter.sources.reply import pause
 from exporter.sources.tls import fault
@@ -82,7 +82,7 @@ class Server:
                     raise self._refusal(response, question, client.anonymous)
                 return await read(response.content)
             finally:
-                response.close()  # one that was read to its end has given its connection back before
+                hang_up(response)
 
     def _refusal(self, response: aiohttp.ClientResponse, question: Question, anonymous: bool) -> Failure:
         whose = " as nobody: no credentials were found" if anonymous else ""
