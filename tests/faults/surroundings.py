@@ -118,7 +118,7 @@ def waited_for_the_processor(pid: int) -> float:
 
 
 def turned(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Callable[[int], None]:
-    """Gives the daemon a wall clock of its own, and returns what turns it: by how many seconds it is wrong then."""
+    """Gives the daemon a wall clock of its own; returns what sets by how many seconds it is wrong a second later."""
     found = sorted(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"))
     if not found:
         program("faketime")
@@ -130,6 +130,6 @@ def turned(monkeypatch: pytest.MonkeyPatch, scene: Scene) -> Callable[[int], Non
         fresh.replace(offset)
 
     turn(0)
-    settings = f"FAKETIME_TIMESTAMP_FILE={offset} FAKETIME_NO_CACHE=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
+    settings = f"FAKETIME_TIMESTAMP_FILE={offset} FAKETIME_CACHE_DURATION=1 FAKETIME_DONT_FAKE_MONOTONIC=1"
     under(monkeypatch, scene, f"env LD_PRELOAD={found[0]} {settings}")
     return turn

@@ -63,6 +63,14 @@ def path_of(scene: Scene) -> Path:
     return scene.folder / "platform-exporter.db"
 
 
+def started(scene: Scene) -> Daemon:
+    """Starts the daemon without the time it takes to get warm."""
+    scene.write(scene.config())
+    scene.daemon = scene.spawn(f"--config.file={scene.file}")
+    scene.daemon.wait_ready()
+    return scene.daemon
+
+
 def stored(page: Page) -> float:
     return page.own(STORED)
 
@@ -158,7 +166,7 @@ def test_DB2_a_file_system_that_becomes_read_only_is_told(disk: Path, scene: Sce
 def test_DB3_a_broken_file_is_set_aside_at_the_start(alone: Scene, damage: str) -> None:
     path, kept_bytes = path_of(alone), b"was here before\n" * 1000
     if damage in ("header", "cut"):
-        alone.start(alone.config())
+        started(alone)
         up(alone)
         assert alone.daemon.stop() == 0
         content = path.read_bytes()
@@ -167,7 +175,7 @@ def test_DB3_a_broken_file_is_set_aside_at_the_start(alone: Scene, damage: str) 
         path.mkdir()
     else:
         path.write_bytes(b"" if damage == "empty" else kept_bytes)
-    alone.start(alone.config())
+    started(alone)
     up(alone)
     nothing_lost(alone, path)
     if damage == "empty":
@@ -277,14 +285,14 @@ def test_DB7_a_file_that_is_removed_or_replaced_is_noticed_within_a_cycle(scene:
 def test_DB10_a_file_of_a_newer_release_or_another_program_is_left_alone(alone: Scene, owner: str) -> None:
     path = path_of(alone)
     if owner == "newer":
-        alone.start(alone.config())
+        started(alone)
         up(alone)
         assert alone.daemon.stop() == 0
     with closing(sqlite3.connect(path)) as database:
         database.execute("pragma user_version = 7" if owner == "newer" else "create table theirs (a)")
         database.execute("pragma wal_checkpoint(truncate)")
     content = path.read_bytes()
-    daemon = alone.start(alone.config())
+    daemon = started(alone)
     down(alone, "version")
     alone.cycles(2)
     assert path.read_bytes() == content

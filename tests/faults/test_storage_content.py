@@ -12,6 +12,7 @@ import pytest
 from exporter.history.query import Reader
 from exporter.history.roster import MOST_METRICS
 from exporter.publishing.past import HOUR, Selector
+from tests.faults.page import Page
 from tests.faults.scene import Scene
 from tests.faults.surroundings import turned
 from tests.history.build import integrity, read_now
@@ -20,36 +21,50 @@ pytestmark = pytest.mark.slow
 
 DAY = 24 * HOUR
 FULL = bool(os.environ.get("FULL"))
+TARGETS = Selector("publishing_targets", {"type": "webhook", "enabled": "true"})
 CHECKS = Selector("publishing_health_checks_total", {"target": "good", "outcome": "success"})
+
+
+def is_stored(page: Page, days: int) -> bool:
+    """Whether snapshots of now are stored, by a clock that is wrong by so many days."""
+    stamp = page.own("history_last_stored_timestamp_seconds")
+    return page.own("history_up") == 1.0 and abs(stamp - time.time() - days * DAY) < 3.0
+
+
+def ask(scene: Scene) -> None:
+    for part in ("stats", "trends", "health"):
+        assert scene.daemon.get(f"/api/v2/publishing/{part}").status == 200
 
 
 def lives_through(scene: Scene, monkeypatch: pytest.MonkeyPatch, days: list[int]) -> None:
     """Turns the clock by so many days one after the other; then all snapshots are there, and no number is negative."""
-    turn = turned(monkeypatch, scene)
+    path, turn = scene.folder / "platform-exporter.db", turned(monkeypatch, scene)
     scene.start(scene.config())
     begin, end = time.time() + DAY * min(*days, 0) - HOUR, time.time() + DAY * max(*days, 0) + HOUR
 
-    def all_of_it(reader: Reader) -> None:
-        ((_, newest),) = reader.last(CHECKS)
-        (track,) = reader.tracks(CHECKS, begin, end, HOUR)
-        # Each snapshot has this number, but for the first, which is made before anything was probed.
-        assert newest.snapshot - 2 <= sum(track.count) <= newest.snapshot
-        assert min(min(track.total), min(track.jump), min(track.resets)) == 0.0
-        assert sum(track.total) + sum(track.jump) <= newest.value
+    def missing(reader: Reader) -> float:
+        ((_, newest),) = reader.last(TARGETS)
+        (track,) = reader.tracks(TARGETS, begin, end, HOUR)
+        (checks,) = reader.tracks(CHECKS, begin, end, HOUR)
+        assert min(min(checks.total), min(checks.jump)) == 0.0
+        assert max(checks.resets) == 0.0
+        return newest.snapshot - sum(track.count)
 
-    # X2 compares the stamps with our own clock; whoever asks for trends first brings the threads that answer.
-    with scene.fault(but_for=["X2", "X6: threads"]):
+    # Of the first snapshots: targets had not been looked for.
+    before = read_now(path, missing)
+    assert before <= 2
+    ask(scene)  # whoever asks first brings the threads that answer
+    with scene.fault(but_for=["X2"]):  # it compares the stamps with our own clock
         for each in days:
             turn(each * DAY)
-            page = scene.cycles(4)
-            assert page.own("history_up") == 1.0
-            assert abs(page.own("history_last_stored_timestamp_seconds") - time.time() - each * DAY) < 3.0
-            for path in ("stats", "trends", "health"):
-                assert scene.daemon.get(f"/api/v2/publishing/{path}").status == 200
-            read_now(scene.folder / "platform-exporter.db", all_of_it)
+            scene.page_with(lambda page, each=each: is_stored(page, each), 8.0)  # type: ignore[misc]
+            page = scene.cycles(3)
+            assert is_stored(page, each)
+            ask(scene)
+            assert read_now(path, missing) == before
         assert page.own("history_dropped_snapshots_total") == 0.0
         assert page.total("platform_exporter_history_errors_total") == 0.0
-    assert integrity(scene.folder / "platform-exporter.db") == "ok"
+    assert integrity(path) == "ok"
 
 
 def test_DB8_a_clock_that_jumps_far_ahead_and_back_purges_nothing(
