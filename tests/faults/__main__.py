@@ -1,7 +1,8 @@
-"""All that takes long: the faults of the daemon one after the other, and beside them whatever else is slow.
+"""All that takes long, in three lanes: the faults of the daemon in two, as each is mostly waiting for what a daemon
+does, and beside them whatever else is slow.
 
-That gets what the faults leave over of the machine, as deadlines are measured there; what fails of it is tried once
-more when they have ended.
+That gets what the faults leave over of the machine, as deadlines are measured there. What fails behind the scenes of the
+first lane is tried once more when all have ended.
 """
 
 from __future__ import annotations
@@ -10,52 +11,89 @@ import os
 import subprocess
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults.tally import Tally
 
 HERE = Path(__file__).parent
 PATIENT = [HERE / "test_dependencies.py", HERE / "test_storage_kills.py"]
+SECOND = [
+    path
+    for name in ("canaries", "kubernetes", "places", "plugins", "services", "start", "storage", "target_files")
+    for path in sorted(HERE.glob(f"test_{name}*.py"))
+    if path not in PATIENT
+]
 BESIDE = [*(folder for folder in sorted(HERE.parent.iterdir()) if folder.is_dir() and folder != HERE), *PATIENT]
-PYTEST = [sys.executable, "-m", "pytest", "-m"]
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One run of pytest; `folder` keeps what it says and what it has shown."""
+
+    name: str
+    marks: str
+    paths: list[Path]
+    folder: Path
+    nice: int = 0
+
+    def start(self) -> subprocess.Popen[bytes]:
+        with self._said.open("wb") as output:
+            return subprocess.Popen(
+                self._command(), stdout=output, stderr=subprocess.STDOUT, env=self._environ(self.name)
+            )
+
+    def finish(self, process: subprocess.Popen[bytes]) -> int:
+        """Prints what it said."""
+        code = process.wait()
+        print(f"\n{self.name}:\n{self._said.read_text(errors='replace')}", flush=True)
+        return code
+
+    def again(self) -> int:
+        print(f"trying again what failed {self.name}", flush=True)
+        return subprocess.call([*self._command(), "--last-failed"], env=self._environ(f"{self.name} again"))
+
+    def shown(self) -> Tally:
+        tally = Tally.load(self._tally(self.name))
+        tally.rows.update(Tally.load(self._tally(f"{self.name} again")).rows)
+        return tally
+
+    @property
+    def _said(self) -> Path:
+        return self.folder / f"{self.name}.txt"
+
+    def _tally(self, name: str) -> Path:
+        return self.folder / f"{name}.json"
+
+    def _command(self) -> list[str | Path]:
+        aside = ["-o", f"cache_dir=.pytest_cache/{self.name}"]
+        return ["nice", f"-n{self.nice}", sys.executable, "-m", "pytest", "-m", self.marks, *aside, *self.paths]
+
+    def _environ(self, name: str) -> dict[str, str]:
+        return {**os.environ, "FAULTS_TALLY": str(self._tally(name))}
 
 
 def main(folder: Path) -> int:
-    said = folder / "beside.txt"
-    with said.open("wb") as output:
-        beside = subprocess.Popen(
-            [*_beside(), *BESIDE],
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            env=_environ(folder / "beside.json"),
-            preexec_fn=_step_back,
+    others = [
+        Lane("second", "slow", SECOND, folder),
+        Lane("beside", "slow or matrix", BESIDE, folder, nice=19),
+    ]
+    started = [lane.start() for lane in others]
+    ignored = [f"--ignore={path}" for path in (*SECOND, *PATIENT)]
+    first = folder / "first.json"
+    codes = [
+        subprocess.call(
+            [sys.executable, "-m", "pytest", "-m", "slow", HERE, *ignored],
+            env={**os.environ, "FAULTS_TALLY": str(first)},
         )
-    code = subprocess.call(
-        [*PYTEST, "slow", HERE, *(f"--ignore={path}" for path in PATIENT)], env=_environ(folder / "one.json")
-    )
-    print("\nbeside them:", flush=True)
-    aside = beside.wait()
-    print(said.read_text(errors="replace"), flush=True)
-    tally = Tally.load(folder / "one.json")
-    tally.add(Tally.load(folder / "beside.json"))
-    if aside == 1:
-        print("trying again what failed beside others", flush=True)
-        aside = subprocess.call([*_beside(), *BESIDE, "--last-failed"], env=_environ(folder / "again.json"))
-        tally.rows.update(Tally.load(folder / "again.json").rows)
+    ]
+    ended = [(lane, lane.finish(process)) for lane, process in zip(others, started, strict=True)]
+    codes += [lane.again() if code == 1 else code for lane, code in ended]
+    tally = Tally.load(first)
+    for lane in others:
+        tally.add(lane.shown())
     print("\n".join(tally.lines()))
-    return code or aside
-
-
-def _step_back() -> None:
-    os.nice(19)
-
-
-def _beside() -> list[str | Path]:
-    return [*PYTEST, "slow or matrix", "-o", "cache_dir=.pytest_cache/beside"]
-
-
-def _environ(tally: Path) -> dict[str, str]:
-    return {**os.environ, "FAULTS_TALLY": str(tally)}
+    return max(codes)
 
 
 if __name__ == "__main__":
