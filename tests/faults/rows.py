@@ -123,6 +123,7 @@ ROWS = {
     "DB14": "ten million rows to delete",
     "DB15": "a file system without shared memory",
     "CARD7": "a million series in the history",
+    "REP1": "an answer about a time with gaps",
 }
 
 _ROW = re.compile(r"tests/.*::test_(K8S[0-9]+|[A-Z]+[0-9]+)_")

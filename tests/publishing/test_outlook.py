@@ -172,6 +172,21 @@ async def test_a_gap_is_no_hour_that_was_not_watched(file: File) -> None:
     assert seen.view().hour.tally is not None
 
 
+@pytest.mark.matrix
+async def test_REP1_a_day_with_a_gap_says_how_much_of_it_was_watched_and_takes_the_gap_for_nothing(file: File) -> None:
+    service = Service(file)
+    service.work(12 * HOUR, succeeded=9.0, failed=1.0)
+    service.at += 11 * HOUR
+    service.work(2 * HOUR, succeeded=9.0, failed=1.0)
+    seen, _ = outlook(file, service.at)
+    await seen.look(Names())
+    errors, queue = seen.view().trends.errors, seen.view().trends.queue
+    assert (errors.spike, errors.baseline, errors.current) == (False, pytest.approx(0.1), pytest.approx(0.1))
+    assert 12 * 12 < errors.baseline_samples < 13 * 12 + 3, "intervals of five minutes that were watched"
+    assert errors.recent_samples == 12
+    assert queue.baseline == pytest.approx(5.0)
+
+
 async def test_requests_of_publishers_stand_in_for_jobs(file: File) -> None:
     for step in range(24 * 3):
         at, number = step * STEP, float(step)
