@@ -1,8 +1,8 @@
 """All that takes long, in three lanes: the faults of the daemon in two, as each is mostly waiting for what a daemon
 does, and beside them whatever else is slow.
 
-That gets what the faults leave over of the machine, as deadlines are measured there. What fails behind the scenes of the
-first lane is tried once more when all have ended.
+That gets what the faults leave over of the machine, as deadlines are measured there. What fails in the other two lanes
+is tried once more when all have ended.
 """
 
 from __future__ import annotations
