@@ -21,6 +21,7 @@ _CONFIG = """\
 web: {listen_addresses: ["127.0.0.1:0"], enable_lifecycle: true}
 log: {level: debug}
 cycle: {interval: 1s, timeout: 1s}
+history: {path: null}
 """
 
 
