@@ -66,12 +66,12 @@ class Receiver:
         if self._server is not None:
             self._server.close()
             self._server = None
-        await asyncio.sleep(0)  # who was taken a moment ago has a task by then
+        await _some_turns()  # who was taken a moment ago has a task by then
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # and is gone
+        await _some_turns()  # and is gone
 
     def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._server is None:
@@ -93,6 +93,12 @@ class Receiver:
         finally:
             self.open_now -= 1
             writer.close()
+
+
+async def _some_turns() -> None:
+    """From being taken to having a handler, or to being gone, a connection needs a few turns of the loop."""
+    for _ in range(8):
+        await asyncio.sleep(0)
 
 
 class BlackHole:
