@@ -64,9 +64,12 @@ class Receiver:
 
     async def _close(self) -> None:
         if self._server is not None:
+            # A connection that was taken and has no transport yet would be left lying by a server that has closed.
+            for listening in self._server.sockets:
+                asyncio.get_running_loop().remove_reader(listening.fileno())
+            await _some_turns()
             self._server.close()
             self._server = None
-        await _some_turns()  # who was taken a moment ago has a task by then
         tasks = list(self._tasks)
         for task in tasks:
             task.cancel()
